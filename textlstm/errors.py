@@ -1,0 +1,64 @@
+"""The errors that a user can cause, and the one tree they hang on.
+
+    TextLSTMError               what the command line prints as one sentence
+    ├── DataError               a file, a column, a label or a text is not what was expected
+    ├── RecipeError             a recipe, an override or an option is wrong
+    ├── ModelError              a model folder is missing, incomplete or of another kind
+    ├── RunFolderError          a folder of runs holds something else than was asked for
+    ├── MissingExtraError       an optional part of the toolkit is not installed
+    └── TrainingError           a run began and could not end well (exit code 1)
+        └── NonFiniteLossError  the loss became NaN or infinite
+
+Every message says what was expected, what was found, the likely cause and the mend.
+"""
+
+from __future__ import annotations
+
+
+class TextLSTMError(Exception):
+    """Base of all errors raised on purpose; its text is written for the user.
+
+    Attributes:
+        exit_code: what the command line exits with: 2 when the input is wrong, 1 when a run failed.
+    """
+
+    exit_code = 2
+
+
+class DataError(TextLSTMError):
+    """The data cannot be read as texts and labels."""
+
+
+class RecipeError(TextLSTMError):
+    """A recipe, an override or an option is wrong; the text lists every problem found."""
+
+
+class ModelError(TextLSTMError):
+    """A model folder is missing, incomplete or holds another kind of model."""
+
+
+class RunFolderError(TextLSTMError):
+    """A folder of runs holds something else than this recipe would write there."""
+
+
+class MissingExtraError(TextLSTMError):
+    """An optional dependency is needed and absent; the text gives the install line."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        """Name the absent package and the extra that brings it.
+
+        Args:
+            package: the import name that was not found.
+            extra: the extra of this package that installs it.
+        """
+        super().__init__(f"{package} is needed here and is not installed; pip install 'textlstm[{extra}]' brings it.")
+
+
+class TrainingError(TextLSTMError):
+    """A run began and could not end well."""
+
+    exit_code = 1
+
+
+class NonFiniteLossError(TrainingError):
+    """The loss or the gradient norm became NaN or infinite."""
