@@ -1,0 +1,150 @@
+"""Recipes: every shipped one, all problems at once, overrides, and what the fingerprint does and does not see."""
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from textlstm.errors import RecipeError
+from textlstm.recipe import (
+    Recipe,
+    describe_key,
+    find_recipe,
+    flatten,
+    known_keys,
+    load_recipe,
+    parse_override,
+    shipped_recipes,
+    validate,
+)
+
+PLAIN = {"name": "x", "data": {"source": "pydocs"}}
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_shipped_recipe_is_valid_named_after_its_file_and_round_trips(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.description
+    assert validate(yaml.safe_load(recipe.to_yaml()), origin="yaml") == recipe
+
+
+def test_the_shipped_recipes_are_found():
+    assert {"quickstart", "sst2", "trec", "listops"} <= set(shipped_recipes())
+
+
+def test_all_problems_come_at_once_with_dotted_names_and_the_nearest_key():
+    with pytest.raises(RecipeError) as caught:
+        validate({**PLAIN, "modle": 1, "training": {"epochs": "many", "lerning_rate": 1}, "seed": -1}, origin="r.yaml")
+    text = str(caught.value)
+    for part in (
+        "r.yaml",
+        "modle: no such key; did you mean model?",
+        "training.lerning_rate: no such key; did you mean training.learning_rate?",
+        "training.epochs",
+        "seed",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("tree", "word"),
+    [
+        (None, "empty"),
+        ([1], "a list"),
+        ({}, "name: is needed"),
+        ({**PLAIN, "tokenizer": {"kind": "pretrained"}}, "go together"),
+        ({**PLAIN, "grid": {"layers": []}}, "grid.layers"),
+        ({**PLAIN, "model": {"join": "highway"}}, "model.join"),
+        ({**PLAIN, "name": "../up"}, "name"),
+        ({**PLAIN, "version": 2}, "version"),
+    ],
+)
+def test_wrong_recipes_are_refused_with_the_key(tree, word):
+    with pytest.raises(RecipeError, match=word):
+        validate(tree, origin="r.yaml")
+
+
+def test_a_misspelt_recipe_name_is_answered_with_the_nearest():
+    with pytest.raises(RecipeError, match=r"did you mean sst2\?"):
+        find_recipe("sts2")
+
+
+def test_a_file_that_is_not_yaml_is_named(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text("a: [1")
+    with pytest.raises(RecipeError, match=r"r\.yaml should be YAML"):
+        load_recipe(path)
+
+
+def test_yaml_objects_are_not_built(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text("!!python/object/apply:os.getcwd []")
+    with pytest.raises(RecipeError, match="YAML"):
+        load_recipe(path)
+
+
+def test_overrides_change_what_they_name_and_nothing_else():
+    recipe = validate(PLAIN, origin="test")
+    changed = recipe.override({"model.num_layers": 3, "grid.sizes": [10, "full"]})
+    before, after = flatten(recipe.model_dump()), flatten(changed.model_dump())
+    assert {key for key in before if before[key] != after[key]} == {"model.num_layers", "grid.sizes"}
+    with pytest.raises(RecipeError, match="value without keys"):
+        recipe.override({"name.first": 1})
+
+
+@pytest.mark.parametrize("text", ["model.num_layers", "=3", "a=[1"])
+def test_a_malformed_set_is_refused(text):
+    with pytest.raises(RecipeError, match="--set"):
+        parse_override(text)
+
+
+@given(st.text(max_size=30))
+def test_overrides_are_parsed_or_refused_never_a_crash(text):
+    try:
+        key, _ = parse_override(text)
+    except RecipeError:
+        return
+    assert key == key.strip() != ""
+
+
+VALUES = {"grid.layers": [2], "grid.sizes": [10], "data.size": 10, "tokenizer.source": None, "grid.seeds": 7, "name": "other", "data.source": "listops"}
+
+
+@pytest.mark.parametrize("key", [key for key in known_keys() if key not in ("version", "data.source", "tokenizer.source")])
+def test_the_fingerprint_moves_exactly_for_keys_that_can_change_a_result(key):
+    """One source per option: every key can be set, and is seen or ignored as documented."""
+    recipe = validate(PLAIN, origin="test")
+    old = flatten(recipe.model_dump(mode="json"))[key]
+    options = known_keys()[key]
+    for candidate in (VALUES.get(key), not old, 3, 0.25, ["x"], "x", ["trackio"], 12, "cpu", "macro_f1", "bf16", "drop", "max"):
+        try:
+            changed = recipe.override({key: candidate})
+        except RecipeError:
+            continue
+        if flatten(changed.model_dump(mode="json"))[key] != old:
+            break
+    else:
+        changed = _another_literal(recipe, key, options)
+    ignored = key in ("name", "description", "trackers", "preview", "data.mirror") or key.startswith("grid.")
+    assert (changed.fingerprint() == recipe.fingerprint()) == ignored
+
+
+def _another_literal(recipe, key, field):
+    for choice in getattr(field.annotation, "__args__", ()):
+        try:
+            changed = recipe.override({key: choice} | ({"tokenizer.source": "x"} if choice == "pretrained" else {}))
+        except RecipeError:
+            continue
+        if changed != recipe:
+            return changed
+    raise AssertionError(f"no second value for {key}")
+
+
+def test_every_key_is_described():
+    assert all(describe_key(key) for key in known_keys())
+
+
+def test_writing_a_default_out_does_not_move_the_fingerprint():
+    explicit = Recipe.model_validate({**PLAIN, "training": {"epochs": Recipe.model_validate(PLAIN).training.epochs}})
+    assert explicit.fingerprint() == validate(PLAIN, origin="test").fingerprint()

@@ -1,0 +1,136 @@
+"""The options that commands share, each tied to one recipe key, and how they become a recipe.
+
+An option's help is its recipe key's own description, so there is one text for both.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from textlstm.errors import RecipeError
+from textlstm.recipe import Recipe, describe_key, parse_override, validate
+
+OPTION_KEYS = {
+    "text_column": "data.text_columns",
+    "label_column": "data.label_column",
+    "label_names": "data.label_names",
+    "label_separator": "data.label_separator",
+    "encoding": "data.encoding",
+    "validation": "data.validation",
+    "test": "data.test",
+    "layers": "model.num_layers",
+    "hidden": "model.hidden_size",
+    "join": "model.join",
+    "pooling": "model.pooling",
+    "max_length": "tokenizer.max_length",
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "learning_rate": "training.learning_rate",
+    "seed": "seed",
+    "device": "device",
+    "threads": "threads",
+}
+"""Option to recipe key; `--tokenizer` is apart, since it names a kind or a source."""
+
+
+def _option(flag: str, kind: type, **kwargs: Any) -> Any:  # noqa: ANN401 - typer's annotation objects have no narrower type
+    """Describe an option by the recipe key it sets."""
+    name = flag.removeprefix("--").replace("-", "_")
+    return Annotated[kind | None, typer.Option(flag, help=describe_key(OPTION_KEYS[name]), show_default=False, **kwargs)]
+
+
+TextColumn = Annotated[
+    list[str] | None,
+    typer.Option("--text-column", help=f"{describe_key('data.text_columns')}; repeat for several", show_default=False),
+]
+LabelColumn = _option("--label-column", str)
+LabelNames = _option("--label-names", str, metavar="A,B,C")
+LabelSeparator = _option("--label-separator", str)
+Encoding = _option("--encoding", str)
+Validation = _option("--validation", str, metavar="DATA")
+Test = _option("--test", str, metavar="DATA")
+Layers = _option("--layers", int)
+Hidden = _option("--hidden", int)
+Join = _option("--join", str)
+Pooling = _option("--pooling", str)
+MaxLength = _option("--max-length", int)
+Epochs = _option("--epochs", int)
+BatchSize = _option("--batch-size", int)
+LearningRate = _option("--learning-rate", float)
+Seed = _option("--seed", int)
+Device = _option("--device", str)
+Threads = _option("--threads", int)
+Tokenizer = Annotated[
+    str | None,
+    typer.Option("--tokenizer", help="word, bpe, wordpiece, unigram, or the Hub id or path of one", show_default=False),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="any recipe key, such as training.epochs=5; repeatable", show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="machine-readable output on stdout")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="no progress, results only")]
+DropBadRows = Annotated[bool, typer.Option("--drop-bad-rows", help="drop and count rows without text or label, instead of stopping")]
+
+
+def option_overrides(options: dict[str, Any]) -> dict[str, Any]:
+    """Turn given options into recipe overrides; `--set` comes last and wins.
+
+    Args:
+        options: parameters of a command by name; None means not given.
+
+    Returns:
+        Dotted keys with values.
+
+    Raises:
+        RecipeError: a `--set` is not KEY=VALUE.
+    """
+    changes = {key: options[name] for name, key in OPTION_KEYS.items() if options.get(name)is not None}
+    if "data.label_names" in changes:
+        changes["data.label_names"] = [name.strip() for name in changes["data.label_names"].split(",")]
+    if options.get("drop_bad_rows"):
+        changes["data.on_bad_rows"] = "drop"
+    if (tokenizer := options.get("tokenizer")) is not None:
+        trained = tokenizer in ("word", "bpe", "wordpiece", "unigram")
+        changes |= {"tokenizer.kind": tokenizer} if trained else {"tokenizer.kind": "pretrained", "tokenizer.source": tokenizer}
+    changes |= dict(parse_override(text) for text in options.get("settings") or [])
+    return {key: value for key, value in changes.items() if value != []}
+
+
+def recipe_for(data: str, options: dict[str, Any], *, name: str) -> Recipe:
+    """Make the recipe of a single run from a command's options.
+
+    Args:
+        data: what the user named.
+        options: parameters of the command by name.
+        name: of the run.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        RecipeError: an option's value does not fit; all problems are listed.
+    """
+    base = validate({"name": name, "data": {"source": data}}, origin="the options")
+    return base.override(option_overrides(options))
+
+
+def check_choice(value: str, choices: tuple[str, ...], option: str) -> str:
+    """Refuse a value outside the choices.
+
+    Args:
+        value: as given.
+        choices: allowed values.
+        option: for the message.
+
+    Returns:
+        The value.
+
+    Raises:
+        RecipeError: it is none of the choices.
+    """
+    if value not in choices:
+        raise RecipeError(f"{option} takes {', '.join(choices)}, and got {value!r}.")
+    return value

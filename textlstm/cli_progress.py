@@ -1,0 +1,161 @@
+"""What long commands show on the way: a bar with an ETA on a terminal, plain lines elsewhere, all on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from textlstm.experiment.grid import Cell
+    from textlstm.inference.decisions import Prediction
+    from textlstm.inference.predictor import Predictor
+    from textlstm.recipe import Recipe
+    from textlstm.results import Run
+    from textlstm.text.datasets import TextData
+    from textlstm.training.progress import Report
+
+
+class _Display:
+    """A bar on a terminal, lines elsewhere, nothing when quiet."""
+
+    def __init__(self, *columns: TextColumn | BarColumn | MofNCompleteColumn, quiet: bool) -> None:
+        self.quiet = quiet
+        self.console = Console(stderr=True, highlight=False)
+        self.bar = Progress(
+            *columns,
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=quiet or not self.console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.bar.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        if not self.quiet:
+            self.console.print(text, markup=False, soft_wrap=True)
+
+    def note(self, data: TextData) -> None:
+        """Say what was loaded and every counted warning."""
+        rows = ", ".join(f"{name} {len(split):,}" for name, split in data.splits.items())
+        self.say(f"{data.source}: {rows} rows, {len(data.label_names)} labels")
+        for note in data.notes:
+            self.say(f"  {note}")
+
+    def interrupted(self, folder: Path) -> None:
+        """Say how to go on after Ctrl-C."""
+        self.console.print(f"Interrupted; what is finished is in {folder}, and the same command goes on from there.", markup=False)
+
+
+class GridProgress(_Display):
+    """Progress over the cells of a grid, weighed by their expected work."""
+
+    def __init__(self, recipe: Recipe, *, quiet: bool) -> None:
+        from textlstm.experiment.grid import plan_cells
+
+        super().__init__(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[cells]}"), quiet=quiet)
+        cells = plan_cells(recipe)
+        self.count, self.done, self.kept = len(cells), 0, 0
+        self.task = self.bar.add_task(recipe.name, total=sum(cell.work for cell in cells), cells=f"0/{self.count} runs")
+
+    def cell_done(self, cell: Cell, run: Run, finished_before: bool) -> None:  # noqa: FBT001 - the grid's listener
+        """Count a cell; off a terminal, print a line for it."""
+        self.done += 1
+        self.bar.update(self.task, advance=cell.work, cells=f"{self.done}/{self.count} runs")
+        if finished_before:
+            self.kept += 1
+        if not self.bar.disable or self.quiet:
+            return
+        words = "kept from before" if finished_before else f"{run.cost.train_seconds:.1f} s"
+        self.say(
+            f"[{self.done}/{self.count}] layers={cell.layers} size={cell.size} seed={cell.seed}:"
+            f" {100 * run.score:.1f} % ({words})"
+        )
+
+
+class TrainProgress(_Display):
+    """Progress over the updates of one run, with the figures of the last epoch."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        super().__init__(TextColumn("epoch {task.fields[epoch]:.1f}"), BarColumn(), TextColumn("{task.description}"), quiet=quiet)
+        self.task = self.bar.add_task("", total=None, epoch=0.0)
+        self.said = 0
+        self.shown_at = 0.0
+
+    def update(self, report: Report) -> None:
+        """Show how far the run is; off a terminal, print a line an epoch."""
+        now = time.monotonic()
+        if now - self.shown_at > 0.2 or report.step == report.steps:
+            self.shown_at = now
+            self.bar.update(self.task, completed=report.step, total=report.steps, epoch=report.epoch)
+        if len(report.history) > self.said:
+            last = report.history[-1]
+            words = f"training loss {last.train_loss:.3f}"
+            if last.validation_loss is not None and last.validation_accuracy is not None:
+                words += f", validation loss {last.validation_loss:.3f}, accuracy {100 * last.validation_accuracy:.1f} %"
+            elif report.step == last.step:
+                return  # validation is scored after the log; the next update has it
+            self.said = len(report.history)
+            self.bar.update(self.task, description=words)
+            if self.bar.disable:
+                self.say(f"epoch {last.epoch:.0f}, step {last.step} of {report.steps}: {words}")
+
+
+def available_threads() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def print_table(table: Table) -> None:
+    """Print a rich table on stdout, as wide as it needs to be where stdout is no terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(table)
+
+
+def show_predictions(
+    texts: Sequence[str], predictions: Sequence[Prediction], *, as_json: bool, probabilities: bool
+) -> None:
+    """Print predictions of single texts: label, score, and with `probabilities` every label's."""
+    for text, prediction in zip(texts, predictions, strict=True):
+        if as_json:
+            typer.echo(json.dumps({"text": text, **prediction.to_dict(probabilities=probabilities)}, ensure_ascii=False))
+            continue
+        typer.echo(f"{', '.join(prediction.labels)}\t{prediction.score:.4f}")
+        if probabilities:
+            for name, value in sorted(prediction.probabilities.items(), key=lambda item: -item[1]):
+                typer.echo(f"  {name}\t{value:.4f}")
+
+
+def predict_source(
+    predictor: Predictor,
+    source: str,
+    out: Path | None,
+    text_columns: list[str] | None,
+    encoding: str | None,
+    *,
+    probabilities: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Label a file, into a file or onto stdout."""
+    raise SystemExit((predictor, source, out, text_columns, encoding, probabilities, as_json, quiet))

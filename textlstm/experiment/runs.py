@@ -1,0 +1,126 @@
+"""A folder of runs: where each cell lies, how it is written so that nothing half-done counts, and when it is finished.
+
+    runs/sst2/layers=2/size=500/seed=3/
+        recipe.yaml          the cell's effective recipe
+        environment.json     versions and machine
+        predictions.parquet  per-example probabilities of every split
+        result.json          the Run; written last, by rename: a folder that has it is finished
+
+Folders of several machines merge by copying them together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from textlstm.errors import RunFolderError
+from textlstm.recipe import Recipe, flatten, validate
+from textlstm.results import PREDICTIONS_FILE, RESULT_FILE, Run, read_run
+
+RECIPE_FILE = "recipe.yaml"
+ENVIRONMENT_FILE = "environment.json"
+
+
+def write_run(folder: Path, run: Run, predictions: Mapping[str, pa.Table], recipe: Recipe) -> None:
+    """Write one finished run; `result.json` appears last, so that a cut-off write leaves an unfinished folder.
+
+    Args:
+        folder: made when absent.
+        run: figures and settings.
+        predictions: by split name, the columns of `results.predictions_table`.
+        recipe: the cell's effective recipe.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / RECIPE_FILE, recipe.to_yaml().encode())
+    _replace(folder / ENVIRONMENT_FILE, json.dumps(run.environment, indent=2).encode())
+    # Rows without labels cannot be: every split of a run was scored.
+    tables = [table.add_column(0, "split", pa.array([split] * len(table))) for split, table in predictions.items()]
+    partial = folder / f"{PREDICTIONS_FILE}.partial"
+    pq.write_table(pa.concat_tables(tables), partial, compression="zstd", use_dictionary=["split"])
+    partial.replace(folder / PREDICTIONS_FILE)
+    _replace(folder / RESULT_FILE, run.model_dump_json(indent=1).encode())
+
+
+def finished_run(folder: Path, recipe: Recipe, *, data_fingerprint: str | None = None) -> Run | None:
+    """Look whether a cell is finished already.
+
+    Args:
+        folder: the cell's folder.
+        recipe: the cell's recipe as it would be run now.
+        data_fingerprint: of the data as it is now; None when it is not known.
+
+    Returns:
+        The stored run, or None when the cell is still to be run.
+
+    Raises:
+        RunFolderError: the folder holds a run with other settings or of other data; the changed keys are named.
+    """
+    if not (folder / RESULT_FILE).exists():
+        return None
+    run = read_run(folder)
+    if run.fingerprint != recipe.fingerprint():
+        changes = "; ".join(changed_keys(validate(run.settings, origin=str(folder / RESULT_FILE)), recipe))
+        raise RunFolderError(
+            f"{folder} holds a run with other settings than this recipe ({changes}); give another --out, or move"
+            " the old folder away."
+        )
+    if data_fingerprint is not None and run.data.fingerprint != data_fingerprint:
+        raise RunFolderError(
+            f"{folder} holds a run on other data: {run.data.source} had fingerprint {run.data.fingerprint} and has"
+            f" {data_fingerprint} now; give another --out, or move the old folder away."
+        )
+    return run
+
+
+def changed_keys(old: Recipe, new: Recipe) -> list[str]:
+    """Name the keys in which two recipes differ, where that can change a result.
+
+    Args:
+        old: the stored recipe.
+        new: the recipe at hand.
+
+    Returns:
+        Phrases such as "training.learning_rate was 0.002, is 0.001".
+    """
+    before, after = flatten(old.model_dump(mode="json")), flatten(new.model_dump(mode="json"))
+    matter = old.identity().keys() | new.identity().keys()
+    return [
+        f"{key} was {before.get(key)!r}, is {after.get(key)!r}"
+        for key in sorted(matter)
+        if before.get(key) != after.get(key)
+    ]
+
+
+def read_runs(folder: Path) -> list[Run]:
+    """Read all finished runs below a folder.
+
+    Args:
+        folder: what `textlstm run --out` wrote.
+
+    Returns:
+        Runs in the order of layers, size and seed.
+
+    Raises:
+        RunFolderError: there is none, or one is damaged.
+    """
+    runs = [read_run(path.parent) for path in folder.rglob(RESULT_FILE)]
+    if not runs:
+        raise RunFolderError(f"A folder of runs has {RESULT_FILE} files below it, and {folder} has none; run a recipe into it first.")
+    return sorted(runs, key=lambda run: (run.cell["layers"], _size_key(run.cell["size"]), run.cell["seed"]))
+
+
+def _size_key(size: int | str) -> float:
+    """Order sizes, `full` last."""
+    return float("inf") if isinstance(size, str) else size
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -1,0 +1,333 @@
+"""Recipe: one YAML file as one validated value, with dotted overrides and a fingerprint.
+
+A recipe names data, tokenizer, model, training and a grid of layers x sizes x seeds. One cell of the grid is a recipe too,
+with `model.num_layers`, `data.size` and `seed` set. Reads no torch, so that recipes answer at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, PositiveInt, ValidationError, model_validator
+
+from textlstm.errors import RecipeError
+from textlstm.recipe_model import Section, model_section
+
+RECIPE_VERSION = 1
+"""Raised when a default changes, since keys at their defaults are left out of the fingerprint."""
+
+_HERE = Path(__file__).parent
+RECIPE_FOLDERS = (_HERE / "_recipes", _HERE.parent / "recipes")
+"""Where the shipped recipes lie: inside an installed wheel, and in a checkout."""
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Size = Annotated[int, Field(ge=2)] | Literal["full"]
+ModelSection = model_section()
+
+
+class DataSection(Section):
+    """Which texts and labels, and how many of them."""
+
+    source: str = Field(description="Hub id, file, folder or embedded corpus")
+    mirror: str | None = Field(None, description="folder name below TEXTLSTM_DATA_DIR that is looked in before the Hub")
+    config: str | None = Field(None, description="configuration name of a Hub data set")
+    revision: str | None = Field(None, description="branch, tag or commit of a Hub data set")
+    text_columns: list[str] | None = Field(None, description="columns joined to one text; inferred when absent")
+    label_column: str | None = Field(None, description="the column of labels; inferred when absent")
+    label_names: list[str] | None = Field(None, description="all labels in the order of the outputs; natural sort when absent")
+    label_separator: str | None = Field(None, description="splits one cell into several labels (multi-label)")
+    encoding: str | None = Field(None, description="text encoding of csv, tsv and json files; utf-8 when absent")
+    validation: str | None = Field(None, description="data for choosing the epoch, when not a split of the source")
+    test: str | None = Field(None, description="data for the final score, when not a split of the source")
+    on_bad_rows: Literal["error", "drop"] = Field("error", description="rows without text or label: stop, or drop and count")
+    size: Size = Field("full", description="labeled rows to use, validation included")
+
+
+class TokenizerSection(Section):
+    """How text becomes ids."""
+
+    kind: Literal["word", "bpe", "wordpiece", "unigram", "pretrained"] = Field(
+        "word", description="trained on the training split, or `pretrained` from `source`"
+    )
+    source: str | None = Field(None, description="Hub id or path of a tokenizer, with kind `pretrained`")
+    vocab_size: PositiveInt = Field(30_000, description="largest vocabulary")
+    min_frequency: PositiveInt = Field(1, description="times a word must occur in the training texts to be kept")
+    lowercase: bool = Field(True, description="fold case")
+    max_length: PositiveInt = Field(256, description="tokens of a text that are read; the rest is cut off")
+
+    @model_validator(mode="after")
+    def _source_belongs_to_pretrained(self) -> TokenizerSection:
+        if (self.kind == "pretrained") != (self.source is not None):
+            raise ValueError("kind `pretrained` and `source` go together: give both, or neither")
+        return self
+
+
+class TrainingSection(Section):
+    """How one run is trained."""
+
+    epochs: PositiveInt = Field(20, description="passes over the training rows, at most")
+    min_updates: int = Field(400, ge=0, description="fewest optimizer updates; epochs are added to a small subset")
+    batch_size: PositiveInt = Field(32, description="rows a batch on average; batches hold equal tokens, not equal rows")
+    learning_rate: float = Field(2e-3, gt=0, description="highest rate of the schedule")
+    embedding_learning_rate: float | None = Field(None, ge=0, description="rate of the word embeddings; the same when absent")
+    schedule: Literal["cosine", "one_cycle", "linear", "constant"] = Field("cosine", description="course of the rate after warm-up")
+    warmup: Share = Field(0.06, description="share of the updates during which the rate rises")
+    weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay (AdamW)")
+    max_grad_norm: float = Field(1.0, gt=0, description="global gradient norm above which gradients are scaled down")
+    gradient_accumulation: PositiveInt = Field(1, description="batches whose gradients are averaged into one update")
+    patience: PositiveInt | None = Field(4, description="epochs without a better validation figure before the run stops")
+    choose_by: Literal["log_loss", "accuracy", "macro_f1"] = Field("log_loss", description="validation figure that picks the epoch")
+    weight_averaging: Share = Field(0.0, description="decay of the running mean of weights used for prediction; 0 is off")
+    class_weights: Literal["none", "balanced"] = Field("none", description="`balanced` weighs classes by inverse frequency")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="auto: bf16 on devices that have it, fp32 on CPU")
+    checkpoint_seconds: PositiveInt = Field(120, description="least time between checkpoints, for runs that keep them")
+
+
+class GridSection(Section):
+    """The axes of a comparison."""
+
+    layers: list[PositiveInt] = Field([1], min_length=1, description="numbers of stacked layers")
+    sizes: list[Size] = Field(["full"], min_length=1, description="numbers of labeled rows, or `full`")
+    seeds: PositiveInt | list[int] = Field(1, description="how many seeds, or which")
+
+    @property
+    def seed_list(self) -> list[int]:
+        """The seeds themselves, counted from 0 when only their number is given."""
+        return list(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+
+class Recipe(Section):
+    """One experiment as one value."""
+
+    version: Literal[1] = Field(RECIPE_VERSION, description="version of the recipe format and its defaults")
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$", description="names the folder of runs")
+    description: str = Field("", description="what the recipe shows, in a sentence or two")
+    data: DataSection
+    tokenizer: TokenizerSection = TokenizerSection()
+    model: ModelSection = ModelSection()  # type: ignore[valid-type]  # made by create_model
+    training: TrainingSection = TrainingSection()
+    grid: GridSection = GridSection()
+    seed: int = Field(0, ge=0, description="of one run: initialization, order, dropout and subset each draw their own stream from it")
+    threads: PositiveInt = Field(1, description="CPU threads of one run; results are bit-equal only at equal threads")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
+    trackers: list[Literal["trackio", "tensorboard", "wandb"]] = Field([], description="experiment trackers to report to")
+    preview: bool = Field(False, description="too few seeds or rows for a verdict: the output says so")
+
+    def fingerprint(self) -> str:
+        """Hash everything that can change a result.
+
+        Returns:
+            16 hexadecimal digits; keys at their defaults, names, the grid and trackers do not count.
+        """
+        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that can change a result, as a flat mapping of dotted keys to values."""
+        kept = self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "description", "grid", "trackers", "preview"})
+        kept["data"].pop("mirror", None)
+        return {"version": self.version, **flatten(kept)}
+
+    def override(self, changes: dict[str, Any]) -> Recipe:
+        """Change keys by their dotted names.
+
+        Args:
+            changes: for example `{"model.num_layers": 2}`.
+
+        Returns:
+            A new, validated recipe.
+
+        Raises:
+            RecipeError: a key is unknown or a value does not fit; all problems are listed.
+        """
+        tree = self.model_dump(mode="json", exclude_unset=True)
+        for dotted, value in changes.items():
+            _plant(tree, dotted, value)
+        return validate(tree, origin="the overrides")
+
+    def to_yaml(self) -> str:
+        """Write the effective recipe, every key with its value."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested mappings to dotted keys.
+
+    Args:
+        tree: nested mappings.
+        prefix: put before every key.
+
+    Returns:
+        For `{"a": {"b": 1}}`, `{"a.b": 1}`.
+    """
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat.update(flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return flat
+
+
+def validate(tree: object, *, origin: str) -> Recipe:
+    """Check a tree of plain values and make it a recipe.
+
+    Args:
+        tree: what `yaml.safe_load` gave.
+        origin: the file or option that the tree comes from, for the message.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        RecipeError: every problem at once, each with its dotted key and, for an unknown key, the nearest known one.
+    """
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{origin} should be a mapping of keys such as `data:` and `model:`, and is {_kind(tree)}.")
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        lines = dict.fromkeys(_problem(problem) for problem in error.errors())
+        raise RecipeError(f"Problems in {origin}:\n" + "\n".join(f"  {line}" for line in lines)) from None
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """Find a recipe by path or by the name of a shipped one, and read it.
+
+    Args:
+        name: "sst2", "claims/cost", or the path of a YAML file.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        RecipeError: no such recipe, the file is not YAML, or its content is wrong.
+    """
+    path = find_recipe(name)
+    try:
+        tree = yaml.safe_load(path.read_text("utf-8"))
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path} should be YAML, and cannot be read as such: {' '.join(str(error).split())}") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path} should be UTF-8 text, and byte {error.start} is not; save it as UTF-8.") from None
+    return validate(tree, origin=str(path))
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """List the recipes that come with the package: name to path, in alphabetical order."""
+    folder = next((folder for folder in RECIPE_FOLDERS if folder.is_dir()), None)
+    if folder is None:
+        return {}
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.yaml"))}
+
+
+def find_recipe(name: str | Path) -> Path:
+    """Resolve a recipe's name or path.
+
+    Args:
+        name: the name of a shipped recipe, or a path.
+
+    Returns:
+        The YAML file.
+
+    Raises:
+        RecipeError: neither a file nor a shipped recipe; the nearest name is suggested.
+    """
+    shipped = shipped_recipes()
+    if str(name) in shipped:
+        return shipped[str(name)]
+    if Path(name).is_file():
+        return Path(name)
+    raise RecipeError(
+        f"A recipe is a YAML file or one of {', '.join(shipped)}, and {str(name)!r} is neither{_nearest(str(name), list(shipped))}."
+    )
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Read one `a.b=c` of the command line.
+
+    Args:
+        text: key, equals sign, and a value in YAML.
+
+    Returns:
+        The dotted key and the value.
+
+    Raises:
+        RecipeError: there is no equals sign or the value is not YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"--set takes KEY=VALUE such as model.num_layers=2, and got {text!r}.")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise RecipeError(f"--set {key}: the value should be plain YAML such as 2, true or [1, 2], and is {value!r}.") from None
+
+
+def describe_key(dotted: str) -> str:
+    """Give the one-line description of a recipe key.
+
+    Args:
+        dotted: such as "model.num_layers".
+
+    Returns:
+        The text that stands at the key's definition.
+    """
+    return str(known_keys()[dotted].description)
+
+
+def _plant(tree: dict[str, Any], dotted: str, value: object) -> None:
+    """Set one dotted key in nested mappings."""
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        child = tree.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise RecipeError(f"{dotted} names a key below {parent}, and {parent} is a value without keys of its own.")
+        tree = child
+    tree[last] = value
+
+
+def _problem(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails is a TypedDict of Any
+    """Word one of pydantic's findings with its dotted key."""
+    # Members of a union and list positions are pydantic's own notes, not keys of the recipe.
+    keys = [str(part) for part in problem["loc"] if isinstance(part, str) and (part in _ALL_KEYS or problem["type"] == "extra_forbidden")]
+    dotted = ".".join(keys)
+    if problem["type"] == "extra_forbidden":
+        return f"{dotted}: no such key{_nearest(dotted, [*known_keys(), *Recipe.model_fields])}"
+    if problem["type"] == "missing":
+        return f"{dotted}: is needed and absent"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{dotted}: {message}" if dotted else message
+    return f"{dotted}: {message[0].lower()}{message[1:]}, and it is {problem['input']!r}"
+
+
+def known_keys() -> dict[str, Any]:
+    """Every dotted key of a recipe with its field."""
+    keys: dict[str, Any] = {}
+    for name, field in Recipe.model_fields.items():
+        part = field.annotation
+        if isinstance(part, type) and issubclass(part, Section):
+            keys.update({f"{name}.{key}": inner for key, inner in part.model_fields.items()})
+        else:
+            keys[name] = field
+    return keys
+
+
+_ALL_KEYS = {part for key in known_keys() for part in key.split(".")}
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    """Suggest the closest known name, or the closest by its last part."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if not close:
+        by_tail = {key.rpartition(".")[2]: key for key in known}
+        tail = difflib.get_close_matches(word.rpartition(".")[2], list(by_tail), n=1, cutoff=0.6)
+        close = [by_tail[tail[0]]] if tail else []
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _kind(value: object) -> str:
+    """Name a value's kind for a message."""
+    return "empty" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,86 @@
+"""The `model:` part of a recipe, derived from TextLSTMConfig's source so that each option has one home.
+
+The source is read with `ast`, not imported: a recipe must be readable without torch and transformers (2 s), and a string
+below a field, which Python forgets at run time, is that field's reference text.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+_SOURCE = Path(__file__).parent / "model" / "configuration_textlstm.py"
+_NAMES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
+
+
+class Section(BaseModel):
+    """A part of a recipe: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, validate_default=True, protected_namespaces=())
+
+
+def _annotation(node: ast.expr) -> Any:  # noqa: ANN401 - a type expression has no narrower type
+    """Turn the syntax of an annotation into the type that it names."""
+    match node:
+        case ast.Constant(value=None):
+            return None
+        case ast.Name(id=name):
+            return _NAMES[name]
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return reduce(or_, [_annotation(left), _annotation(right)])
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=inner):
+            values = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            return Literal[tuple(ast.literal_eval(value) for value in values)]
+        case ast.Subscript(value=ast.Name(id=outer), slice=inner):
+            return _NAMES[outer][_annotation(inner)]
+    raise TypeError(f"{_SOURCE.name}: an option's annotation should be plain, and this is not: {ast.unparse(node)}")
+
+
+def model_section() -> type[Section]:
+    """Build the pydantic class of a recipe's `model:` part.
+
+    Returns:
+        A class with one field for each option of `TextLSTMConfig` that the data does not decide.
+    """
+    body = ast.parse(_SOURCE.read_text("utf-8")).body
+    constants = {
+        node.targets[0].id if isinstance(node, ast.Assign) else node.target.id: node.value
+        for node in body
+        if (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name))
+        or (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None)
+    }
+    aliases = {name: value for name, value in constants.items() if isinstance(value, ast.Subscript | ast.BinOp)}
+    decided_by_data = set(ast.literal_eval(constants["DATA_FIELDS"]))
+    config = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == "TextLSTMConfig")
+    fields: dict[str, Any] = {}
+    for statement, following in zip(config.body, [*config.body[1:], None], strict=True):
+        if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value):
+            continue
+        name = statement.target.id
+        if name in decided_by_data or ast.unparse(statement.annotation).startswith("ClassVar"):
+            continue
+        resolved = _Resolve(aliases).visit(statement.annotation)
+        text = following.value.value if _is_string(following) else ""
+        fields[name] = (_annotation(resolved), Field(ast.literal_eval(statement.value), description=" ".join(text.split())))
+    return create_model("ModelSection", __base__=Section, **fields)
+
+
+def _is_string(node: ast.stmt | None) -> bool:
+    """Tell whether a statement is a bare string, the form of an attribute docstring."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+class _Resolve(ast.NodeTransformer):
+    """Puts the meaning of a module-level alias such as `Pooling = Literal[...]` in its place."""
+
+    def __init__(self, aliases: dict[str, ast.expr]) -> None:
+        self.aliases = aliases
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - ast's own naming
+        """Replace an alias, however deep it stands."""
+        return self.visit(self.aliases[node.id]) if node.id in self.aliases else node

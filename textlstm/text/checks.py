@@ -1,0 +1,183 @@
+"""The data report: what a look at the data before training tells, with a warning for each thing that spoils a score.
+
+Texts count as the same when they are equal after Unicode NFKC, case folding and collapsing of white space.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from textlstm.text.data_report import DataReport, format_report, warnings_of
+from textlstm.text.datasets import Split, TextData
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+__all__ = ["DataReport", "check_data", "format_report", "normalized_text"]
+
+PERCENTILES = (50, 90, 95, 99)
+_CHUNK_ROWS = 20_000
+
+
+def check_data(
+    data: TextData, *, max_length: int | None = None, tokenizer: PreTrainedTokenizerFast | None = None
+) -> DataReport:
+    """Look the data over before training.
+
+    Args:
+        data: what `load_data` gave.
+        max_length: length at which training would cut texts, in tokens of the tokenizer or else in words.
+        tokenizer: measures lengths; without one they are counted in words.
+
+    Returns:
+        The report; the same data gives the same report.
+    """
+    lengths = {name: _lengths(split, tokenizer) for name, split in data.splits.items()}
+    texts = {name: _normalized(split) for name, split in data.splits.items()}
+    groups = _groups(texts)
+    report = DataReport(
+        source=data.source,
+        fingerprint=data.fingerprint,
+        rows={name: len(split) for name, split in data.splits.items()},
+        label_names=list(data.label_names),
+        multi_label=data.multi_label,
+        labels={name: _histogram(split, data.label_names) for name, split in data.splits.items()},
+        lengths={name: _percentiles(values) for name, values in lengths.items()},
+        length_unit="words" if tokenizer is None else "tokens",
+        max_length=max_length,
+        truncated={} if max_length is None else {name: _share_over(v, max_length) for name, v in lengths.items()},
+        duplicates={name: _duplicates(split, groups[name]) for name, split in data.splits.items()},
+        shared={
+            f"{later} in {earlier}": int(np.isin(groups[later], groups[earlier]).sum())
+            for earlier, later in combinations(data.splits, 2)
+        },
+        vocabulary=_vocabulary(texts),
+        warnings=[],
+        notes=list(data.notes),
+    )
+    report.warnings.extend(warnings_of(report))
+    return report
+
+
+def normalized_text(text: str) -> str:
+    """Reduce a text to what makes two texts the same.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The text in NFKC, case-folded, with single blanks for any white space.
+    """
+    plain = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(plain.split())
+
+
+def _normalized(split: Split) -> pa.ChunkedArray:
+    """Normalize all texts of a split, piece by piece."""
+    pieces = [split.texts.slice(start, _CHUNK_ROWS) for start in range(0, len(split), _CHUNK_ROWS)]
+    return pa.chunked_array(
+        [pa.array([normalized_text(text) for text in piece.to_pylist()], pa.large_string()) for piece in pieces],
+        type=pa.large_string(),
+    )
+
+
+def _groups(texts: dict[str, pa.ChunkedArray]) -> dict[str, np.ndarray]:
+    """Number the distinct texts over all splits: equal numbers are equal texts."""
+    joined = pa.chunked_array([chunk for text in texts.values() for chunk in text.chunks], type=pa.large_string())
+    numbers = _codes(joined)
+    groups, start = {}, 0
+    for name, text in texts.items():
+        groups[name] = numbers[start : start + len(text)]
+        start += len(text)
+    return groups
+
+
+def _codes(texts: pa.ChunkedArray | pa.Array) -> np.ndarray:
+    """Number the distinct strings of an array."""
+    encoded = pc.dictionary_encode(texts)
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.unify_dictionaries()
+        pieces = [chunk.indices.to_numpy() for chunk in encoded.chunks]
+        return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int32)
+    return np.asarray(encoded.indices.to_numpy())
+
+
+def _lengths(split: Split, tokenizer: PreTrainedTokenizerFast | None) -> np.ndarray:
+    """Measure each text, uncut: in words, or in tokens of a tokenizer."""
+    if tokenizer is not None:
+        from textlstm.text.tokenization import encode
+
+        return np.asarray(encode(tokenizer, split.texts, max_length=2**31 - 1).lengths)
+    counts = [
+        pc.list_value_length(pc.utf8_split_whitespace(pc.utf8_trim_whitespace(split.texts.slice(start, _CHUNK_ROWS))))
+        for start in range(0, len(split), _CHUNK_ROWS)
+    ]
+    return np.concatenate([count.to_numpy() for count in counts]) if counts else np.zeros(0, dtype=np.int64)
+
+
+def _percentiles(lengths: np.ndarray) -> dict[str, float]:
+    """Sum up lengths; each percentile is a length that occurs."""
+    if not len(lengths):
+        return {}
+    found = np.percentile(lengths, PERCENTILES, method="inverted_cdf")
+    shown = {f"p{p}": int(value) for p, value in zip(PERCENTILES, found, strict=True)}
+    return {"mean": round(float(lengths.mean()), 2), **shown, "max": int(lengths.max())}
+
+
+def _share_over(lengths: np.ndarray, limit: int) -> float:
+    """Give the share of texts that a cut would shorten."""
+    return round(float(np.mean(lengths > limit)), 4) if len(lengths) else 0.0
+
+
+def _histogram(split: Split, label_names: list[str]) -> dict[str, int]:
+    """Count the rows of each class."""
+    if split.labels is None:
+        return {}
+    one_label = split.labels.ndim == 1
+    counts = np.bincount(split.labels, minlength=len(label_names)) if one_label else split.labels.sum(axis=0)
+    return dict(zip(label_names, counts.tolist(), strict=True))
+
+
+def _duplicates(split: Split, groups: np.ndarray) -> dict[str, int]:
+    """Count repeated rows, and texts that come with different labels."""
+    found = {
+        "repeated": len(groups) - len(np.unique(groups)),
+        "repeated_exact": len(groups) - len(np.unique(_codes(split.texts))),
+    }
+    if split.labels is not None and len(groups):
+        labels = split.labels
+        if labels.ndim == 2:  # number the distinct sets of labels
+            labels = np.unique(np.packbits(labels, axis=1), axis=0, return_inverse=True)[1].ravel()
+        texts = np.unique(np.column_stack([groups, labels]), axis=0)[:, 0]
+        found["conflicting"] = int((np.unique(texts, return_counts=True)[1] > 1).sum())
+    return found
+
+
+def _vocabulary(texts: dict[str, pa.ChunkedArray]) -> dict[str, dict[str, float]]:
+    """Count words, and how many of them training knows."""
+    known: pa.Array | None = None
+    result: dict[str, dict[str, float]] = {}
+    for name, text in texts.items():
+        tokens = seen_tokens = 0
+        uniques = []
+        for chunk in text.chunks:
+            words = pc.list_flatten(pc.split_pattern(chunk, " "))
+            tokens += len(words)
+            uniques.append(pc.unique(words))
+            if known is not None:
+                seen_tokens += pc.sum(pc.is_in(words, value_set=known)).as_py() or 0
+        distinct = pc.unique(pa.chunked_array(uniques, type=pa.large_string()))
+        result[name] = {"types": len(distinct), "tokens": tokens}
+        if name == "train":
+            known = distinct
+        elif known is not None:
+            seen_types = pc.sum(pc.is_in(distinct, value_set=known)).as_py() or 0
+            result[name]["types_in_train"] = round(seen_types / max(1, len(distinct)), 4)
+            result[name]["tokens_in_train"] = round(seen_tokens / max(1, tokens), 4)
+    return result

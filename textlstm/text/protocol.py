@@ -1,0 +1,178 @@
+"""Which labeled rows one run may see: the subset of a size, and the validation rows taken out of it.
+
+A size n counts every label that training or the choice of the epoch looks at, so that two sizes cost what they say:
+
+| labels | validation | how the run ends |
+| --- | --- | --- |
+| under 500 | none: 20 rows would mislead, and giving them away costs more | a fixed number of updates |
+| 500 to 2,000 | 15 % | best epoch on validation |
+| above | 10 %, at least 200 and at most 1,000 rows | best epoch on validation |
+
+With `full`, a validation split that comes with the data is used as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from textlstm.errors import DataError
+from textlstm.recipe import Recipe
+from textlstm.text.datasets import TextData, load_data
+from textlstm.text.splits import Split, hold_out, nested_subset
+
+TEST_SHARE = 0.2
+"""Share of rows held out as test for a comparison when the data has no test split."""
+
+
+@dataclass(frozen=True, eq=False)
+class UsedRows:
+    """The splits of one run.
+
+    Attributes:
+        train: rows whose gradients are taken.
+        validation: rows that choose the epoch; None under 500 labels.
+        test: rows for the final score; None when the data has none.
+        notes: how they were made.
+    """
+
+    train: Split
+    validation: Split | None
+    test: Split | None
+    notes: list[str]
+
+    @property
+    def labels_used(self) -> int:
+        """Labeled rows that training or choosing the epoch sees."""
+        return len(self.train) + (len(self.validation) if self.validation is not None else 0)
+
+
+def load_recipe_data(recipe: Recipe) -> TextData:
+    """Load the data that a recipe names.
+
+    Args:
+        recipe: its `data:` part is read; the size is not applied.
+
+    Returns:
+        All splits.
+
+    Raises:
+        DataError: the data cannot be read as texts and labels.
+    """
+    part = recipe.data
+    return load_data(
+        part.source,
+        name=part.config,
+        revision=part.revision,
+        mirror=part.mirror,
+        text_columns=part.text_columns,
+        label_column=part.label_column,
+        label_names=part.label_names,
+        label_separator=part.label_separator,
+        encoding=part.encoding,
+        validation=part.validation,
+        test=part.test,
+        on_bad_rows=part.on_bad_rows,
+    )
+
+
+def validation_rows(labels: int) -> int:
+    """Decide how many of `labels` rows choose the epoch.
+
+    Args:
+        labels: labeled rows at hand, validation included.
+
+    Returns:
+        Rows to hold out; 0 under 500.
+    """
+    if labels < 500:
+        return 0
+    if labels <= 2000:
+        return round(0.15 * labels)
+    return min(1000, max(200, round(0.1 * labels)))
+
+
+def use_rows(data: TextData, *, size: int | Literal["full"], seed: int) -> UsedRows:
+    """Draw the rows of one run.
+
+    Args:
+        data: all splits.
+        size: labeled rows to use, validation included, or "full".
+        seed: of the subset and of the validation rows.
+
+    Returns:
+        The splits; subsets of one seed are nested (the 100 are inside the 500).
+
+    Raises:
+        DataError: more rows are asked for than the training split has, or fewer than there are classes.
+    """
+    train, notes = data.splits["train"], []
+    given = data.splits.get("validation") if size == "full" else None
+    if size != "full":
+        if size > len(train):
+            raise DataError(
+                f"A subset of {size} rows was asked for and the training split of {data.source} has {len(train)};"
+                " name smaller sizes, or `full`."
+            )
+        if size < len(data.label_names):
+            raise DataError(
+                f"A subset of {size} rows cannot hold the {len(data.label_names)} classes of {data.source};"
+                f" ask for {len(data.label_names)} rows or more."
+            )
+        train = nested_subset(train, size=size, seed=seed)
+        notes.append(f"{size:,} of {len(data.splits['train']):,} training rows, stratified, seed {seed}")
+    validation = given
+    if given is None and (rows := validation_rows(len(train))):
+        train, validation = hold_out(train, rows=rows, seed=seed, multi_label=data.multi_label)
+        notes.append(f"validation: {rows:,} rows held out of the training rows, stratified, seed {seed}")
+    return UsedRows(train, validation, data.splits.get("test"), notes)
+
+
+def with_test_split(data: TextData) -> TextData:
+    """Hold out a test split for a comparison when the data has none.
+
+    Args:
+        data: all splits.
+
+    Returns:
+        The data itself when it has a test split; else a copy with 20 % of the training rows, stratified by a fixed
+        seed so that every cell of a grid is scored on the same rows, as test.
+    """
+    if "test" in data.splits:
+        return data
+    rows = max(len(data.label_names), round(TEST_SHARE * len(data.splits["train"])))
+    train, test = hold_out(data.splits["train"], rows=rows, seed=0, multi_label=data.multi_label)
+    note = f"test: {rows:,} of the training rows held out, the same in every run (the data has no test split)"
+    return TextData(
+        splits={**data.splits, "train": train, "test": test},
+        label_names=data.label_names,
+        multi_label=data.multi_label,
+        source=data.source,
+        fingerprint=data.fingerprint,
+        notes=[*data.notes, note],
+    )
+
+
+def labeled_split(data: TextData, name: str | None) -> Split:
+    """Choose the rows on which a finished model is scored.
+
+    Args:
+        data: all splits.
+        name: a split's name; None takes test when there is one, else the only split.
+
+    Returns:
+        A split with labels.
+
+    Raises:
+        DataError: there is no such split, several could be meant, or it has no labels.
+    """
+    if name is None:
+        names = ["test"] if "test" in data.splits else list(data.splits)
+        if len(names) > 1:
+            raise DataError(f"{data.source} has the splits {', '.join(names)} and no test; say which with --split.")
+        name = names[0]
+    if name not in data.splits:
+        raise DataError(f"--split {name} was asked for and {data.source} has {', '.join(data.splits)}; name one of these.")
+    if data.splits[name].labels is None:
+        raise DataError(f"Scores need labels, and {name} of {data.source} has none; name their column with --label-column.")
+    return data.splits[name]

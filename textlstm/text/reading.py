@@ -1,0 +1,207 @@
+"""Files to rows, streaming and with constant memory, shared by check, train and predict; the way back is `writing`.
+
+Every cell of a csv or tsv file stays the text it is: "01", "NA" and "true" are not guessed into numbers and nulls.
+Imports neither torch, transformers nor datasets.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from textlstm.errors import DataError
+from textlstm.text.delimited import delimited_rows
+from textlstm.text.files import Findings, file_kind, open_bytes, open_text
+from textlstm.text.json_rows import common_type, json_rows, typed_array
+from textlstm.text.writing import RowWriter, open_writer
+
+__all__ = ["RowWriter", "line_of_row", "open_writer", "read_batches", "read_table"]
+
+BATCH_ROWS = 4096
+
+Item = TypeVar("Item")
+
+
+def read_batches(
+    source: str | Path,
+    *,
+    columns: Sequence[str] | None = None,
+    encoding: str | None = None,
+    batch_rows: int = BATCH_ROWS,
+    findings: Findings | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Read a file of rows piece by piece, all columns in file order.
+
+    The kind is told by the suffix: csv, tsv, json, jsonl/ndjson, parquet, arrow/feather, or txt with one text a line
+    (the column is called "text"); each also as .gz, or as the one member of a .zip. A blank line is no row, except in
+    txt, where it is an empty text.
+
+    Args:
+        source: the file, or "-" for standard input with one text a line.
+        columns: names of the columns to keep, in this order; all when None.
+        encoding: of csv, tsv, json and txt; None means UTF-8, or what a byte order mark says.
+        batch_rows: at most so many rows a batch.
+        findings: takes notes and dropped rows; by default a bad row is an error.
+
+    Yields:
+        Batches of one schema; a file with column names and no rows yields one empty batch.
+
+    Raises:
+        DataError: with the file, the row and the mend when the file cannot be read.
+    """
+    path = Path(source)
+    findings = findings if findings is not None else Findings()
+    kind = "txt" if str(path) == "-" else file_kind(path)
+    if kind in {"csv", "tsv"}:
+        batches = _delimited_batches(path, kind, encoding, batch_rows, findings)
+    elif kind in {"json", "jsonl"}:
+        batches = _json_batches(path, kind, encoding, batch_rows, findings)
+    elif kind == "txt":
+        batches = _line_batches(path, encoding, batch_rows)
+    else:
+        batches = _arrow_batches(path, kind, batch_rows)
+    for batch in batches:
+        yield batch if columns is None else batch.select(_known_columns(path, batch.schema.names, columns))
+
+
+def read_table(source: str | Path, *, encoding: str | None = None, findings: Findings | None = None) -> pa.Table:
+    """Read a whole file of rows.
+
+    Args:
+        source: as in `read_batches`.
+        encoding: as in `read_batches`.
+        findings: as in `read_batches`.
+
+    Returns:
+        All rows and columns, with the schema's metadata where the file kind has any.
+
+    Raises:
+        DataError: with the file, the row and the mend when the file cannot be read.
+    """
+    batches = list(read_batches(source, encoding=encoding, findings=findings))
+    if not batches:
+        raise DataError(f"{source} holds no rows.")
+    return pa.Table.from_batches(batches)
+
+
+def line_of_row(path: Path, row: int, *, encoding: str | None = None) -> int | None:
+    """Find the line of a row by reading the file again up to it; meant for error messages.
+
+    Args:
+        path: the file.
+        row: 0-based row number.
+        encoding: as in `read_batches`.
+
+    Returns:
+        The 1-based line on which the row ends, or None for kinds without lines.
+    """
+    kind = file_kind(path)
+    findings = Findings(drop_bad_rows=True)
+    if kind in {"csv", "tsv"}:
+        numbered: Iterator[tuple[object, int]] = iter(
+            delimited_rows(path, kind=kind, encoding=encoding, findings=findings)
+        )
+        next(numbered)  # the header
+    elif kind == "jsonl":
+        numbered = iter(json_rows(path, kind=kind, encoding=encoding, findings=findings))
+    else:
+        return row + 1 if kind == "txt" else None
+    for kept, (_, line) in enumerate(numbered):
+        if kept + len(findings.dropped) >= row:
+            return line
+    return None
+
+
+def _known_columns(path: Path, names: list[str], wanted: Sequence[str]) -> list[str]:
+    """Check that the wanted columns exist."""
+    for name in wanted:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise DataError(f"{path} has no column {name!r}; its columns are {', '.join(map(repr, names))}.{hint}")
+    return list(wanted)
+
+
+def _delimited_batches(
+    path: Path, kind: str, encoding: str | None, batch_rows: int, findings: Findings
+) -> Iterator[pa.RecordBatch]:
+    """Gather csv rows into batches of text columns."""
+    rows = delimited_rows(path, kind=kind, encoding=encoding, findings=findings)
+    names, _ = next(rows)
+    schema = pa.schema([pa.field(name, pa.large_string()) for name in names])
+    for chunk in _chunks((cells for cells, _ in rows), batch_rows):
+        arrays = [pa.array(column, pa.large_string()) for column in zip(*chunk, strict=True)]
+        yield pa.record_batch(arrays or [[] for _ in names], schema=schema)
+
+
+def _json_batches(
+    path: Path, kind: str, encoding: str | None, batch_rows: int, findings: Findings
+) -> Iterator[pa.RecordBatch]:
+    """Gather JSON objects into batches; a first pass finds the columns and types that hold for all rows."""
+    types: dict[str, pa.DataType] = {}
+    scratch = Findings(drop_bad_rows=findings.drop_bad_rows)
+    for chunk in _chunks(json_rows(path, kind=kind, encoding=encoding, findings=scratch), batch_rows):
+        for name in dict.fromkeys(name for row, _ in chunk for name in row):
+            types[name] = common_type(types.get(name, pa.null()), [row.get(name) for row, _ in chunk])
+    schema = pa.schema(list(types.items()))
+    for chunk in _chunks(json_rows(path, kind=kind, encoding=encoding, findings=findings), batch_rows):
+        arrays = [typed_array([row.get(name) for row, _ in chunk], kept) for name, kept in types.items()]
+        yield pa.record_batch(arrays, schema=schema)
+
+
+def _line_batches(path: Path, encoding: str | None, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Take each line as a text."""
+    with open_text(path, encoding=encoding, newline="\n") as stream:
+        lines = (line.removesuffix("\n").removesuffix("\r") for line in stream)
+        for chunk in _chunks(lines, batch_rows):
+            yield pa.record_batch([pa.array(chunk, pa.large_string())], names=["text"])
+
+
+def _arrow_batches(path: Path, kind: str, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Stream parquet or Arrow IPC (the file form, which feather is, or the stream form, which datasets writes)."""
+    with open_bytes(path) as raw:
+        # A packed file cannot be sought in, so it is unpacked in memory.
+        source = pa.PythonFile(raw) if path.suffix.lower() not in {".gz", ".zip"} else pa.BufferReader(raw.read())
+        try:
+            found = 0
+            if kind == "parquet":
+                parquet = pq.ParquetFile(source)
+                schema = parquet.schema_arrow
+                stream: Iterable[pa.RecordBatch] = parquet.iter_batches(batch_size=batch_rows)
+            else:
+                schema, stream = _ipc_batches(source)
+            for batch in stream:
+                # Parquet's reader leaves out the metadata, which holds the names of the classes.
+                yield pa.record_batch(batch.columns, schema=schema) if kind == "parquet" else batch
+                found += 1
+            if not found:
+                yield pa.record_batch([pa.array([], column.type) for column in schema], schema=schema)
+        except (pa.ArrowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(f"{path} is not a readable {kind} file ({reason}); was it written completely?") from error
+
+
+def _ipc_batches(source: pa.NativeFile) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Open either form of Arrow IPC."""
+    magic = source.read(6)
+    source.seek(0)
+    if magic == b"ARROW1":
+        reader = pa.ipc.open_file(source)
+        return reader.schema, (reader.get_batch(i) for i in range(reader.num_record_batches))
+    stream = pa.ipc.open_stream(source)
+    return stream.schema, iter(stream)
+
+
+def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Cut a stream into lists; an empty stream gives one empty list."""
+    iterator = iter(items)
+    chunk = list(islice(iterator, size))
+    yield chunk
+    while chunk := list(islice(iterator, size)):
+        yield chunk

@@ -1,0 +1,149 @@
+"""From what the user names to tables: memory, a path, an embedded corpus, a mirror, then the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+
+import pyarrow as pa
+
+from textlstm.errors import DataError
+from textlstm.text import corpora
+from textlstm.text.files import COMPRESSIONS, KIND_OF_SUFFIX
+from textlstm.text.folders import splits_in_path
+from textlstm.text.tables import RawSplit, raw_table, split_of, splits_in_memory
+
+MIRRORS = "TEXTLSTM_DATA_DIR"
+"""The environment variable that names a folder of mirrored data sets, one folder each."""
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def find_splits(
+    source: object,
+    *,
+    name: str | None,
+    revision: str | None,
+    mirror: str | None,
+    encoding: str | None,
+    drop_bad_rows: bool,
+    notes: list[str],
+) -> dict[str, RawSplit]:
+    """Read whatever the user named.
+
+    A string is tried as an embedded corpus, a path, a mirror (`TEXTLSTM_DATA_DIR`) and the Hub, in this order.
+
+    Args:
+        source: a name, a path, or data in memory.
+        name: configuration of a Hub data set.
+        revision: branch, tag or commit of a Hub data set.
+        mirror: folder name below `TEXTLSTM_DATA_DIR`; without it the source and its last path part are tried.
+        encoding: of text files.
+        drop_bad_rows: leave out rows that cannot be read, with a note.
+        notes: takes sentences for the user.
+
+    Returns:
+        Splits by name.
+
+    Raises:
+        DataError: when nothing is found under that name, or it cannot be read.
+    """
+    if not isinstance(source, (str, Path)):
+        return splits_in_memory(source)
+    text = str(source)
+    if isinstance(source, str) and text.partition(":")[0] in corpora.CORPORA:
+        return _corpus(text)
+    path = Path(source).expanduser()
+    if text and path.exists():
+        return splits_in_path(path, encoding=encoding, drop_bad_rows=drop_bad_rows, notes=notes)
+    if not text or isinstance(source, Path) or _looks_like_path(text):
+        raise DataError(_not_there(path))
+    if folder := _mirror_folder(text, mirror):
+        pinned = ", ".join(f"{k} {v!r}" for k, v in (("configuration", name), ("revision", revision)) if v)
+        notes.append(f"Read from the mirror {folder}{f' (its {pinned} was not checked)' if pinned else ''}.")
+        return splits_in_path(folder, encoding=encoding, drop_bad_rows=drop_bad_rows, notes=notes)
+    return _from_hub(text, name, revision, mirror, notes)
+
+
+def _corpus(spec: str) -> dict[str, RawSplit]:
+    """Make an embedded corpus; its class names travel as the Hub's do."""
+    splits, label_names = corpora.generate(spec)
+    result = {}
+    for split, (texts, labels) in splits.items():
+        names = pa.array(label_names, pa.large_string())
+        classes = pa.DictionaryArray.from_arrays(pa.array(labels, pa.int32()), names, ordered=True)
+        table = pa.table({"text": pa.array(texts, pa.large_string()), "label": classes})
+        result[split] = raw_table(table, f"{spec} {split}")
+    return result
+
+
+def _looks_like_path(text: str) -> bool:
+    """Tell a path that does not exist from the id of a Hub data set."""
+    suffix = Path(text).suffix.lower()
+    return (
+        suffix in KIND_OF_SUFFIX
+        or suffix in COMPRESSIONS
+        or text.startswith((".", "~", "/"))
+        or not _HUB_ID.fullmatch(text)
+    )
+
+
+def _not_there(path: Path) -> str:
+    """Say that a path does not exist, and what lies near it."""
+    if not str(path) or str(path) == ".":
+        return "No data was named; give a file, a folder, an embedded corpus or the id of a Hub data set."
+    siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, siblings, n=1)
+    hint = f" Did you mean {path.parent / near[0]}?" if near else f" It was looked for in {path.absolute().parent}."
+    return f"{path} does not exist: a data file or folder was expected.{hint}"
+
+
+def _mirror_folder(source: str, mirror: str | None) -> Path | None:
+    """Find the mirrored copy of a data set, if there is one."""
+    root = os.environ.get(MIRRORS)
+    if not root:
+        return None
+    if not Path(root).is_dir():
+        raise DataError(f"{MIRRORS} names {root}, which is no folder; set it to a folder of data sets, or unset it.")
+    for candidate in [mirror] if mirror else [source, source.rpartition("/")[2]]:
+        if (folder := Path(root) / candidate).is_dir():
+            return folder
+    return None
+
+
+def _from_hub(
+    source: str, name: str | None, revision: str | None, mirror: str | None, notes: list[str]
+) -> dict[str, RawSplit]:
+    """Load a data set from the Hub (or from the cache of an earlier download)."""
+    import datasets
+
+    try:
+        loaded = datasets.load_dataset(source, name=name, revision=revision)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        root = os.environ.get(MIRRORS)
+        place = f"{root} (from {MIRRORS})" if root else f"a mirror ({MIRRORS} is not set)"
+        names = ", ".join(corpora.CORPORA)
+        raise DataError(
+            f"{source!r} is no file, folder or embedded corpus ({names}), has no copy named {mirror or source!r} in "
+            f"{place}, and could not be loaded from the Hugging Face Hub: {reason}"
+        ) from error
+    aside = [str(split) for split in loaded if split_of(str(split)) is None or "." in str(split)]
+    kept = {str(split): loaded[split] for split in loaded if str(split) not in aside}
+    if not kept and len(aside) == 1:
+        kept, aside = {"train": loaded[aside[0]]}, []
+    if aside:
+        notes.append(f"{source}: the splits {', '.join(aside)} were left aside.")
+    if not kept:
+        raise DataError(f"{source} has the splits {', '.join(map(str, loaded))}, and none of them is a train split.")
+    splits: dict[str, RawSplit] = {}
+    for key, dataset in kept.items():
+        split = split_of(key) or "train"
+        if split in splits:  # such as validation_matched and validation_mismatched
+            notes.append(f"{source}: the split {key} was left aside, because another one is the {split} split.")
+            continue
+        raw = splits_in_memory(dataset)["train"]
+        splits[split] = raw_table(raw.table, f"{source} {key}")
+    return splits

@@ -1,0 +1,171 @@
+"""From a recipe and its data to rows, ids and a fresh model; what one run needs before its first step.
+
+Randomness comes in named streams drawn from the recipe's seed (subset, embedding, layer k, head, order, dropout), so
+what is equal at two depths starts equal, and comparing depths at one seed is a paired comparison.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
+
+from textlstm.errors import DataError, RecipeError
+from textlstm.model import TextLSTMConfig, TextLSTMForSequenceClassification
+from textlstm.recipe import Recipe
+from textlstm.text.datasets import TextData
+from textlstm.text.protocol import UsedRows, use_rows
+from textlstm.text.tokenization import Encoded, encode, load_tokenizer, train_tokenizer
+
+
+@dataclass
+class Prepared:
+    """Rows of one run as ids.
+
+    Attributes:
+        data: what was loaded.
+        rows: the splits in use.
+        tokenizer: trained on the training rows alone, or a given one.
+        encoded: ids by split name.
+    """
+
+    data: TextData
+    rows: UsedRows
+    tokenizer: PreTrainedTokenizerFast
+    encoded: dict[str, Encoded]
+
+
+def stream(seed: int, name: str) -> int:
+    """Derive the seed of one named stream of random numbers.
+
+    Args:
+        seed: of the run.
+        name: of the part, such as "order" or "layer 2".
+
+    Returns:
+        A number below 2**32, unrelated for different names.
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4], "big")
+
+
+def prepare(recipe: Recipe, data: TextData) -> Prepared:
+    """Draw a run's rows and turn them into ids.
+
+    Args:
+        recipe: `data.size`, `seed` and `tokenizer` are read.
+        data: all splits.
+
+    Returns:
+        Rows, tokenizer and ids; the same for every depth of one size and seed.
+
+    Raises:
+        DataError: the size does not fit the data.
+        ModelError: a given tokenizer cannot be found.
+    """
+    rows = use_rows(data, size=recipe.data.size, seed=stream(recipe.seed, "subset"))
+    labels = rows.train.labels
+    if labels is None:
+        raise DataError(f"Training needs labels, and {data.source} has none; name the column with --label-column.")
+    if not data.multi_label and len(np.unique(labels)) < 2:
+        raise DataError(
+            f"Training needs rows of at least two classes, and all {len(labels)} training rows of {data.source} have"
+            f" the label {data.label_names[int(labels[0])]!r}; check the label column, or use more rows."
+        )
+    part = recipe.tokenizer
+    if part.source is not None:
+        tokenizer = load_tokenizer(part.source, max_length=part.max_length)
+    else:
+        tokenizer = train_tokenizer(
+            rows.train.text_list(),
+            kind=part.kind,
+            vocab_size=part.vocab_size,
+            min_frequency=part.min_frequency,
+            lowercase=part.lowercase,
+            max_length=part.max_length,
+        )
+    splits = {"train": rows.train, "validation": rows.validation, "test": rows.test}
+    encoded = {
+        name: encode(tokenizer, split.texts, max_length=part.max_length) for name, split in splits.items() if split is not None
+    }
+    return Prepared(data, rows, tokenizer, encoded)
+
+
+def check_model_options(recipes: Iterable[Recipe]) -> None:
+    """Find options that do not go together before anything is trained.
+
+    Args:
+        recipes: the cells of a grid.
+
+    Raises:
+        RecipeError: every problem, once.
+    """
+    problems: dict[str, None] = {}
+    for recipe in recipes:
+        try:
+            TextLSTMConfig(**recipe.model.model_dump())
+        except ValueError as error:
+            problems[f"at {recipe.model.num_layers} layers, model.{error}"] = None
+    if problems:
+        raise RecipeError("The model's options do not go together:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
+def build_config(recipe: Recipe, prepared: Prepared) -> TextLSTMConfig:
+    """Make the model's configuration from the recipe and what the data decides.
+
+    Args:
+        recipe: the `model:` part is taken over.
+        prepared: vocabulary, labels and class frequencies.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        RecipeError: the options do not go together.
+    """
+    names = prepared.data.label_names
+    weights = None
+    if recipe.training.class_weights == "balanced":
+        labels = prepared.rows.train.labels
+        assert labels is not None  # noqa: S101 - `prepare` has refused rows without labels
+        counts = labels.sum(0) if labels.ndim == 2 else np.bincount(labels, minlength=len(names))
+        # A class without training rows has no loss to weigh.
+        positive = np.maximum(counts, 1)
+        balanced = (len(labels) - counts) / positive if labels.ndim == 2 else len(labels) / (len(names) * positive)
+        weights = [float(weight) for weight in balanced]
+    try:
+        return TextLSTMConfig(
+            **recipe.model.model_dump(),
+            vocab_size=len(prepared.tokenizer),
+            pad_token_id=prepared.tokenizer.pad_token_id,
+            id2label=dict(enumerate(names)),
+            label2id={name: index for index, name in enumerate(names)},
+            problem_type="multi_label_classification" if prepared.data.multi_label else "single_label_classification",
+            class_weights=weights,
+        )
+    except ValueError as error:
+        raise RecipeError(f"The model's options do not go together: {error}") from None
+
+
+def build_model(config: TextLSTMConfig, *, seed: int) -> TextLSTMForSequenceClassification:
+    """Make a model whose every part starts from its own stream.
+
+    Args:
+        config: of the model.
+        seed: of the run.
+
+    Returns:
+        A model on the CPU; layer k starts alike in stacks of any depth (where its shapes are equal).
+    """
+    model = TextLSTMForSequenceClassification(config)
+    for name, module in model.named_modules():
+        if next(module.parameters(recurse=False), None) is not None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(stream(seed, name))
+                for parameter in module.parameters(recurse=False):
+                    parameter._is_hf_initialized = False  # type: ignore[attr-defined]
+                model._init_weights(module)
+    return model

@@ -1,0 +1,212 @@
+"""What happens at the borders of epochs: scoring validation, keeping the best weights, stopping, checkpoints, history.
+
+The best weights are kept in memory, not read back from a checkpoint: a grid cell writes no checkpoint at all, and a
+run that does takes them along in it, so that a resumed run ends like an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from textlstm.recipe import TrainingSection
+from textlstm.results import Epoch
+from textlstm.training.optimizer import WeightAverage
+
+STATE_FILE = "progress.json"
+WEIGHTS_FILE = "progress.safetensors"
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far a run is, for whoever shows progress.
+
+    Attributes:
+        step: updates done.
+        steps: updates planned; early stopping may end sooner.
+        epoch: passes over the training rows so far.
+        history: records of the epochs so far.
+    """
+
+    step: int
+    steps: int
+    epoch: float
+    history: list[Epoch]
+
+
+class RunProgress(TrainerCallback):
+    """Keeps one run's history and best weights, and tells the Trainer when to log, evaluate, save and stop."""
+
+    def __init__(
+        self,
+        settings: TrainingSection,
+        *,
+        border_steps: np.ndarray,
+        validated: bool,
+        checkpoints: bool,
+        listener: Callable[[Report], None] | None,
+    ) -> None:
+        """Set out.
+
+        Args:
+            settings: the recipe's `training:` part.
+            border_steps: (epochs,) updates done at the end of each epoch.
+            validated: whether there is a validation split to choose the epoch by.
+            checkpoints: whether to write checkpoints.
+            listener: called after every update.
+        """
+        self.settings, self.validated, self.checkpoints, self.listener = settings, validated, checkpoints, listener
+        self._ends = border_steps
+        self._is_end = set(border_steps.tolist())
+        self._resumed_means: tuple[torch.Tensor, ...] = ()
+        self._saved_at = time.monotonic()
+        self.history: list[Epoch] = []
+        self.best: dict[str, torch.Tensor] = {}
+        self.best_epoch = 0.0
+        self.best_figure = float("-inf")
+        self.epochs_without_gain = 0
+        self.stopped_early = False
+        self.average: WeightAverage | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any  # noqa: ANN401
+    ) -> None:
+        """Start the running mean of weights, once the weights are on their device."""
+        if self.settings.weight_averaging and self.average is None:
+            self.average = WeightAverage(kwargs["model"], decay=self.settings.weight_averaging)
+        if self._resumed_means and self.average is not None:
+            for mean, stored in zip(self.average.mean, self._resumed_means, strict=True):
+                mean.copy_(stored)
+
+    def epoch_at(self, step: int) -> float:
+        """Passes over the training rows after `step` updates."""
+        done = int(np.searchsorted(self._ends, step, side="right"))
+        start = int(self._ends[done - 1]) if done else 0
+        if done == len(self._ends):
+            return float(done)
+        return done + (step - start) / (int(self._ends[done]) - start)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any  # noqa: ANN401
+    ) -> None:
+        """After an update: refresh the mean weights, and at an epoch's end ask for a log and a score."""
+        step = state.global_step
+        if self.average is not None:
+            self.average.update(step)
+        if step in self._is_end:
+            control.should_log = True
+            control.should_evaluate = self.validated
+        if self.checkpoints and time.monotonic() - self._saved_at >= self.settings.checkpoint_seconds:
+            control.should_save = True
+        if self.listener is not None:
+            self.listener(Report(step, state.max_steps, self.epoch_at(step), self.history))
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        """Record what training logged."""
+        if logs and "loss" in logs:
+            record = Epoch(
+                epoch=self.epoch_at(state.global_step),
+                step=state.global_step,
+                train_loss=float(logs["loss"]),
+                learning_rate=float(logs["learning_rate"]),
+                gradient_norm=float(logs["grad_norm"]),
+                clipped=float(logs["clipped"]),
+            )
+            self.history.append(record)
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        """Record the validation figures, keep the weights if they are the best so far, stop when patience is out."""
+        assert metrics is not None  # noqa: S101 - the Trainer's contract, narrowed for the type checker
+        figures = {f"validation_{name}": metrics[f"eval_{name}"] for name in ("loss", "accuracy", "macro_f1")}
+        self.history[-1] = self.history[-1].model_copy(update=figures)
+        figure = -metrics["eval_loss"] if self.settings.choose_by == "log_loss" else metrics[f"eval_{self.settings.choose_by}"]
+        if figure > self.best_figure:
+            self.best_figure, self.best_epoch, self.epochs_without_gain = figure, self.history[-1].epoch, 0
+            # The Trainer's `evaluate` has put the mean weights in place when there are any.
+            self.best = {name: value.detach().clone() for name, value in kwargs["model"].state_dict().items()}
+        else:
+            self.epochs_without_gain += 1
+        if self.settings.patience is not None and self.epochs_without_gain >= self.settings.patience:
+            control.should_training_stop = True
+            self.stopped_early = state.global_step < state.max_steps
+
+    def finish(self, model: torch.nn.Module) -> None:
+        """Leave the chosen weights in the model: the best epoch's, or the mean ones, or the last.
+
+        Args:
+            model: the trained network.
+        """
+        if self.best:
+            model.load_state_dict(self.best)
+        else:
+            self.best_epoch = self.history[-1].epoch
+            if self.average is not None:
+                self.average.swap()
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any  # noqa: ANN401
+    ) -> None:
+        """Put our own state into the checkpoint that the Trainer has just written."""
+        self._saved_at = time.monotonic()
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        means = self.average.mean if self.average is not None else []
+        weights = {f"best.{name}": value for name, value in self.best.items()}
+        weights |= {f"mean.{index:04d}": value for index, value in enumerate(means)}
+        save_file({name: value.contiguous() for name, value in weights.items()}, folder / WEIGHTS_FILE)
+        own = {
+            "history": [record.model_dump() for record in self.history],
+            "best_epoch": self.best_epoch,
+            "best_figure": self.best_figure if self.best else None,
+            "epochs_without_gain": self.epochs_without_gain,
+        }
+        (folder / STATE_FILE).write_text(json.dumps(own), "utf-8")
+
+    def resume(self, folder: Path) -> None:
+        """Take up our own state from a checkpoint.
+
+        Args:
+            folder: a checkpoint that `on_save` has completed.
+        """
+        own = json.loads((folder / STATE_FILE).read_text("utf-8"))
+        self.history = [Epoch.model_validate(record) for record in own["history"]]
+        self.best_epoch, self.epochs_without_gain = own["best_epoch"], own["epochs_without_gain"]
+        self.best_figure = float("-inf") if own["best_figure"] is None else own["best_figure"]
+        weights = load_file(folder / WEIGHTS_FILE)
+        self.best = {name.removeprefix("best."): value for name, value in weights.items() if name.startswith("best.")}
+        self._resumed_means = tuple(weights[name] for name in sorted(weights) if name.startswith("mean."))
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """Find the newest complete checkpoint.
+
+    Args:
+        folder: where the Trainer writes `checkpoint-<step>` folders.
+
+    Returns:
+        The one with most steps that has our own state too, which is written last; None when there is none.
+    """
+    complete = [path.parent for path in folder.glob(f"checkpoint-*/{STATE_FILE}")]
+    return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)

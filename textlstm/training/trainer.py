@@ -1,0 +1,236 @@
+"""One subclass of transformers' Trainer: token-budget batches, row-wise embedding updates, and one rule for the best epoch.
+
+To the Trainer the whole run is one pass over a sampler that yields the batches of all epochs in turn. Epochs differ in
+their number of batches (they are cut by tokens, after a shuffle), so a count of passes would not give a count of steps,
+and the learning rate needs that count before the first one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+from transformers import Trainer, get_scheduler
+
+from textlstm.errors import NonFiniteLossError
+from textlstm.inference.decisions import probabilities_from_logits
+from textlstm.inference.predictor import predict_logits
+from textlstm.recipe import TrainingSection
+from textlstm.text.batching import pad_batch, plan_epoch
+from textlstm.text.tokenization import Encoded
+from textlstm.training.evaluation import quick_scores
+from textlstm.training.optimizer import RowwiseAdamW, clip_gradients, parameter_groups
+from textlstm.training.progress import RunProgress
+
+
+class TokenRows(Dataset[dict[str, torch.Tensor]]):
+    """Encoded rows with labels; a list of row indices comes back as one padded batch."""
+
+    def __init__(self, encoded: Encoded, labels: np.ndarray, *, pad_id: int) -> None:
+        """Hold rows without copying them.
+
+        Args:
+            encoded: ids of all rows.
+            labels: (rows,) int64, or (rows, classes) bool for multi-label.
+            pad_id: id that fills short rows.
+        """
+        self.encoded, self.pad_id = encoded, pad_id
+        self.labels = torch.from_numpy(labels.astype(np.float32 if labels.ndim == 2 else np.int64))
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+        """Pad the rows of one batch: `input_ids` and `attention_mask` (batch, time), `labels`."""
+        rows = np.asarray(indices)
+        ids, lengths = pad_batch(self.encoded, rows, pad_id=self.pad_id)
+        mask = np.arange(ids.shape[1])[None, :] < lengths[:, None]
+        return {
+            "input_ids": torch.from_numpy(ids),
+            "attention_mask": torch.from_numpy(mask.astype(np.int64)),
+            "labels": self.labels[torch.from_numpy(rows)],
+        }
+
+
+class EpochPlan:
+    """The batches of all epochs, one after another; a batch sampler for a DataLoader.
+
+    Attributes:
+        borders: (epochs,) number of batches after each epoch.
+    """
+
+    drop_last = False
+
+    def __init__(self, lengths: np.ndarray, *, batch_size: int, epochs: int, min_batches: int, seed: int) -> None:
+        """Plan every epoch.
+
+        Args:
+            lengths: (rows,) tokens of each row.
+            batch_size: rows a batch on average: the token budget is this times the mean length.
+            epochs: passes over the rows.
+            min_batches: passes are added until there are so many batches.
+            seed: of the order.
+        """
+        # A budget under the longest row would leave that row alone in its batch; it may, so the mean decides.
+        self.batch_tokens = int(np.ceil(batch_size * float(lengths.mean())))
+        self.batch_size = batch_size
+        self._lengths, self._seed = lengths, seed
+        borders: list[int] = []
+        total = 0
+        while len(borders) < epochs or total < min_batches:
+            total += len(self._epoch(len(borders)))
+            borders.append(total)
+        self.borders = np.array(borders)
+
+    def _epoch(self, epoch: int) -> list[np.ndarray]:
+        """Cut one epoch into batches; the same epoch gives the same batches."""
+        rng = np.random.default_rng([self._seed, epoch])
+        return plan_epoch(self._lengths, batch_tokens=self.batch_tokens, max_rows=4 * self.batch_size, rng=rng)
+
+    def __len__(self) -> int:
+        return int(self.borders[-1])
+
+    def tokens(self, first: int, last: int) -> int:
+        """Count the tokens, without padding, of the batches from `first` up to `last`."""
+        return sum(int(self._lengths[batch].sum()) for batch in islice(self, first, last))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for epoch in range(len(self.borders)):
+            for batch in self._epoch(epoch):
+                yield batch.tolist()
+
+
+class TextLSTMTrainer(Trainer):
+    """Trainer with this package's batches, optimizer, clipping and scoring.
+
+    Attributes:
+        gradient_norms: norms before clipping since the last log.
+        evaluation_seconds: time spent on scoring validation so far.
+    """
+
+    def __init__(
+        self,
+        *,
+        plan: EpochPlan,
+        settings: TrainingSection,
+        progress: RunProgress,
+        validation: tuple[Encoded, np.ndarray] | None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        """Pass what is ours by name and the rest to transformers.
+
+        Args:
+            plan: the batches.
+            settings: the recipe's `training:` part.
+            progress: keeps history, best and mean weights.
+            validation: ids and labels that choose the epoch.
+            **kwargs: `model`, `args`, `train_dataset`, as `transformers.Trainer` takes them.
+        """
+        super().__init__(callbacks=[progress], **kwargs)
+        self.plan, self.settings, self.progress, self.validation = plan, settings, progress, validation
+        self.gradient_norms: list[float] = []
+        self.evaluation_seconds = 0.0
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """One loader over all epochs' batches."""
+        loader = DataLoader(self.train_dataset, batch_sampler=self.plan, collate_fn=lambda batch: batch)
+        return self.accelerator.prepare(loader)
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """Make the row-wise AdamW; on CPU the embedding gradient is sparse, so only the batch's rows are touched."""
+        if self.optimizer is None:
+            embedding = self.model.get_input_embeddings()
+            # NCCL cannot be relied on to reduce sparse gradients, and on a GPU the dense update costs little.
+            embedding.sparse = self.args.device.type == "cpu" and embedding.weight.requires_grad
+            groups = parameter_groups(
+                self.model,
+                learning_rate=self.settings.learning_rate,
+                embedding_learning_rate=self.settings.embedding_learning_rate,
+                weight_decay=self.settings.weight_decay,
+            )
+            fused = self.args.device.type in ("cpu", "cuda", "mps")
+            self.optimizer = RowwiseAdamW(groups, lr=self.settings.learning_rate, betas=(0.9, 0.98), fused=fused)
+        return self.optimizer
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        """Warm up, then follow the recipe's schedule over the planned number of updates."""
+        if self.lr_scheduler is None:
+            optimizer = optimizer or self.optimizer
+            if self.settings.schedule == "one_cycle":
+                self.lr_scheduler = torch.optim.lr_scheduler.OneCycleLR(
+                    optimizer,
+                    max_lr=[group["lr"] for group in optimizer.param_groups],
+                    total_steps=num_training_steps + 1,
+                    pct_start=max(self.settings.warmup, 1e-6),
+                    cycle_momentum=False,
+                )
+            else:
+                name = {"constant": "constant_with_warmup"}.get(self.settings.schedule, self.settings.schedule)
+                warmup = round(self.settings.warmup * num_training_steps)
+                self.lr_scheduler = get_scheduler(name, optimizer, warmup, num_training_steps)
+        return self.lr_scheduler
+
+    def evaluate(self, *args: object, **kwargs: object) -> dict[str, float]:
+        """Score validation with the mean weights where they are kept, else with the live ones.
+
+        The Trainer's own loop pads by input order and keeps no rule for mean weights; every process scores all rows.
+
+        Args:
+            *args: the Trainer passes none that matter here.
+            **kwargs: likewise.
+
+        Returns:
+            `eval_loss` (log loss in nats), `eval_accuracy` and `eval_macro_f1` (shares).
+        """
+        assert self.validation is not None  # noqa: S101 - asked for only when there is a validation split
+        encoded, labels = self.validation
+        started = time.perf_counter()
+        average = self.progress.average
+        if average is not None:
+            average.swap()
+        logits = predict_logits(self.model, encoded)
+        scores = quick_scores(labels, probabilities_from_logits(logits, multi_label=labels.ndim == 2))
+        metrics = {f"eval_{name}": value for name, value in scores.items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        if average is not None:
+            average.swap()
+        self.evaluation_seconds += time.perf_counter() - started
+        return metrics
+
+    def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor:
+        """Clip as the recipe says, and stop at the first norm that is no number."""
+        scaler = getattr(self.accelerator, "scaler", None)
+        if scaler is not None:
+            self.accelerator.unscale_gradients()
+        norm = clip_gradients(model.parameters(), self.args.max_grad_norm)
+        value = norm.item()
+        # In half precision the scaler itself meets an infinite norm by skipping the step and lowering its scale.
+        if scaler is None and not np.isfinite(value):
+            step = self.state.global_step + 1
+            raise NonFiniteLossError(
+                f"Loss and gradients should stay finite, and at step {step} of {self.state.max_steps} the gradient norm"
+                f" became {value} (learning rate {self._get_learning_rate():.2g}); the learning rate is likely too high:"
+                " lower training.learning_rate, or training.max_grad_norm."
+            )
+        self.gradient_norms.append(value)
+        return norm
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add mean gradient norm and the share of clipped steps since the last log."""
+        if "loss" in logs and self.gradient_norms:
+            norms = np.array(self.gradient_norms)
+            logs["grad_norm"] = float(norms.mean())
+            logs["clipped"] = float((norms > self.args.max_grad_norm).mean())
+            self.gradient_norms.clear()
+        super().log(logs, start_time)
