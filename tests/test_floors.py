@@ -10,7 +10,20 @@ import pytest
 import textlstm
 
 ROOT = Path(textlstm.__file__).parent
-FLOORS = ["errors", "results", "stats", "model", "recipe", "text", "inference", "training", "experiment", "analysis", "release", "cli"]
+FLOORS = [
+    "errors",
+    "results",
+    "stats",
+    "model",
+    "recipe",
+    "text",
+    "inference",
+    "training",
+    "experiment",
+    "analysis",
+    "release",
+    "cli",
+]
 """From the ground up. `recipe_model` stands with `recipe`, `cli_...` with `cli`."""
 MODULES = sorted(ROOT.rglob("*.py"))
 
@@ -30,7 +43,9 @@ def imports_of(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             origin = ".".join([*base, *([node.module] if node.module else [])])
-            found |= {origin} if node.module and origin != "textlstm" else {f"{origin}.{alias.name}" for alias in node.names}
+            found |= (
+                {origin} if node.module and origin != "textlstm" else {f"{origin}.{alias.name}" for alias in node.names}
+            )
     return found
 
 
@@ -48,11 +63,23 @@ def test_no_file_imports_from_a_higher_floor(path):
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.parent.name == "model"], ids=module_name)
 def test_the_model_travels_alone(path):
-    allowed = ("torch", "transformers", "textlstm.model", "__future__", "collections", "dataclasses", "typing", "math", "functools")
+    allowed = (
+        "torch",
+        "transformers",
+        "textlstm.model",
+        "__future__",
+        "collections",
+        "dataclasses",
+        "typing",
+        "math",
+        "functools",
+    )
     assert {name for name in imports_of(path) if not name.startswith(allowed)} == set()
 
 
-LIGHT = [path for path in MODULES if module_name(path).split(".")[1:2] in (["text"], ["experiment"], ["results"], ["stats"])]
+LIGHT = [
+    path for path in MODULES if module_name(path).split(".")[1:2] in (["text"], ["experiment"], ["results"], ["stats"])
+]
 
 
 @pytest.mark.parametrize("path", LIGHT, ids=module_name)

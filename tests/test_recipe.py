@@ -108,16 +108,40 @@ def test_overrides_are_parsed_or_refused_never_a_crash(text):
     assert key == key.strip() != ""
 
 
-VALUES = {"grid.layers": [2], "grid.sizes": [10], "data.size": 10, "tokenizer.source": None, "grid.seeds": 7, "name": "other", "data.source": "listops"}
+VALUES = {
+    "grid.layers": [2],
+    "grid.sizes": [10],
+    "data.size": 10,
+    "tokenizer.source": None,
+    "grid.seeds": 7,
+    "name": "other",
+    "data.source": "listops",
+}
 
 
-@pytest.mark.parametrize("key", [key for key in known_keys() if key not in ("version", "data.source", "tokenizer.source")])
+@pytest.mark.parametrize(
+    "key", [key for key in known_keys() if key not in ("version", "data.source", "tokenizer.source")]
+)
 def test_the_fingerprint_moves_exactly_for_keys_that_can_change_a_result(key):
     """One source per option: every key can be set, and is seen or ignored as documented."""
     recipe = validate(PLAIN, origin="test")
     old = flatten(recipe.model_dump(mode="json"))[key]
     options = known_keys()[key]
-    for candidate in (VALUES.get(key), not old, 3, 0.25, ["x"], "x", ["trackio"], 12, "cpu", "macro_f1", "bf16", "drop", "max"):
+    for candidate in (
+        VALUES.get(key),
+        not old,
+        3,
+        0.25,
+        ["x"],
+        "x",
+        ["trackio"],
+        12,
+        "cpu",
+        "macro_f1",
+        "bf16",
+        "drop",
+        "max",
+    ):
         try:
             changed = recipe.override({key: candidate})
         except RecipeError:

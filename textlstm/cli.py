@@ -137,12 +137,14 @@ def train(
     options = {"threads": available_threads(), **{key: value for key, value in ctx.params.items() if value is not None}}
     recipe = opt.recipe_for(data, options, name=out.resolve().name.replace(" ", "-"))
     if (out / "result.json").exists():
-        raise RunFolderError(f"{out} holds a finished model already, and nothing is overwritten; give another --out, or remove it.")
+        raise RunFolderError(
+            f"{out} holds a finished model already, and nothing is overwritten; give another --out, or remove it."
+        )
     with TrainProgress(quiet=quiet) as progress:
         from textlstm.experiment.runs import write_run
+        from textlstm.text.protocol import load_recipe_data
         from textlstm.training.evaluation import format_metrics
         from textlstm.training.finetuning import train as train_one
-        from textlstm.text.protocol import load_recipe_data
 
         loaded = load_recipe_data(recipe)
         progress.note(loaded)
@@ -158,11 +160,13 @@ def train(
         return
     for split in ("validation", "test"):
         if split in trained.run.metrics:
-            typer.echo(f"\n{split} ({trained.run.metrics[split].rows:,} rows)\n{format_metrics(trained.run.metrics[split])}")
+            typer.echo(
+                f"\n{split} ({trained.run.metrics[split].rows:,} rows)\n{format_metrics(trained.run.metrics[split])}"
+            )
     cost = trained.run.cost
     typer.echo(
         f"\n{cost.parameters:,} parameters ({cost.parameters_without_embeddings:,} without embeddings),"
-        f" {cost.train_seconds:.1f} s, {cost.tokens_per_second:,.0f} tokens/s, {cost.peak_memory_mb:,.0f} MiB at the peak"
+        f" {cost.train_seconds:.1f} s, {cost.tokens_per_second:,.0f} tokens/s, {cost.peak_memory_mb:,.0f} MiB peak"
         f"\nThe model is in {out}; try: textlstm predict {out} --input 'some text'"
     )
 
@@ -200,28 +204,68 @@ def evaluate(
 def predict(
     ctx: typer.Context,
     model: Model,
-    source: Annotated[str | None, typer.Argument(metavar="INPUT", help="csv, tsv, json, jsonl, parquet, arrow or txt; `-` reads lines from stdin")] = None,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="INPUT", help="csv, tsv, json, jsonl, parquet, arrow or txt; `-` reads lines from stdin"
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="file to write, of any of these kinds")] = None,
     text: Annotated[list[str] | None, typer.Option("--input", help="one text; repeatable")] = None,
     text_column: opt.TextColumn = None,
     encoding: opt.Encoding = None,
-    probabilities: Annotated[bool, typer.Option("--probabilities", help="also write each label's probability")] = False,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="also give each label's probability")] = False,
+    keep_bad_rows: Annotated[
+        bool, typer.Option("--keep-bad-rows", help="rows without text get no label, instead of stopping")
+    ] = False,
+    prefix: Annotated[str, typer.Option("--prefix", help="put before the names of the new columns")] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace OUT when it exists")] = False,
     device: opt.Device = None,
     as_json: opt.AsJson = False,
     quiet: opt.Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Label texts: a file into a file, one text, or lines from stdin; input order is kept."""
-    from textlstm.cli_progress import predict_source, show_predictions
+    from textlstm.cli_progress import PredictProgress, predict_lines, show_predictions
+
+    if source is not None and text:
+        raise RecipeError("predict takes either INPUT or --input, and got both; leave one out.")
+    if source not in (None, "-") and out is None:
+        raise RecipeError(
+            f"predict {model} {source} needs a file to write, and none was named; add -o OUT.csv or another kind."
+        )
+    if out is not None and out.exists() and not overwrite:
+        raise RecipeError(f"{out} exists already, and nothing is overwritten; name another file, or add --overwrite.")
+    from textlstm.inference.prediction_files import predict_file
     from textlstm.inference.predictor import Predictor
 
-    if (source is None) == (not text) and (source is not None or sys.stdin.isatty()):
-        raise RecipeError("predict takes either INPUT or --input, and got both or neither; name a file, `-` for stdin, or a text.")
     predictor = Predictor.load(model, device=device or "auto")
     if text:
         show_predictions(text, predictor(text), as_json=as_json, probabilities=probabilities)
-        return
-    predict_source(predictor, source or "-", out, text_column, encoding, probabilities=probabilities, as_json=as_json, quiet=quiet)
+    elif out is None:
+        predict_lines(predictor, as_json=as_json, probabilities=probabilities)
+    else:
+        with PredictProgress(quiet=quiet) as progress:
+            done = predict_file(
+                predictor,
+                source or "-",
+                out,
+                text_columns=text_column,
+                encoding=encoding,
+                probabilities=probabilities,
+                prefix=prefix,
+                on_bad_rows="keep" if keep_bad_rows else "error",
+                progress=progress.update,
+            )
+            for note in done.notes:
+                progress.say(note)
+            progress.say(
+                f"{done.rows:,} rows written to {out}; {done.unlabeled:,} had no text; {done.truncated:,} were longer"
+                f" than the model reads ({predictor.max_length:,} tokens) and were cut"
+            )
+        if as_json:
+            counts = {"rows": done.rows, "unlabeled": done.unlabeled, "truncated": done.truncated, "output": str(out)}
+            typer.echo(json.dumps(counts))
 
 
 @app.command()
@@ -273,7 +317,9 @@ def show_recipe(
 
 
 @recipes_app.command("copy")
-def copy_recipe(name: str, to: Annotated[Path | None, typer.Argument(help="file to write; NAME.yaml here when absent")] = None) -> None:
+def copy_recipe(
+    name: str, to: Annotated[Path | None, typer.Argument(help="file to write; NAME.yaml here when absent")] = None
+) -> None:
     """Copy a recipe to a file of your own."""
     source = find_recipe(name)
     target = to or Path(f"{Path(name).name}.yaml")
@@ -284,7 +330,9 @@ def copy_recipe(name: str, to: Annotated[Path | None, typer.Argument(help="file 
     except FileExistsError:
         raise RecipeError(f"{target} exists already, and nothing is overwritten; name another file.") from None
     except OSError as error:
-        raise RecipeError(f"{target} cannot be written ({error.strerror}); name a file in a folder that exists.") from None
+        raise RecipeError(
+            f"{target} cannot be written ({error.strerror}); name a file in a folder that exists."
+        ) from None
     typer.echo(f"Copied to {target}; run it with: textlstm run {target}")
 
 

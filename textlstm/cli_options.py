@@ -38,7 +38,9 @@ OPTION_KEYS = {
 def _option(flag: str, kind: type, **kwargs: Any) -> Any:  # noqa: ANN401 - typer's annotation objects have no narrower type
     """Describe an option by the recipe key it sets."""
     name = flag.removeprefix("--").replace("-", "_")
-    return Annotated[kind | None, typer.Option(flag, help=describe_key(OPTION_KEYS[name]), show_default=False, **kwargs)]
+    return Annotated[
+        kind | None, typer.Option(flag, help=describe_key(OPTION_KEYS[name]), show_default=False, **kwargs)
+    ]
 
 
 TextColumn = Annotated[
@@ -68,11 +70,15 @@ Tokenizer = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="any recipe key, such as training.epochs=5; repeatable", show_default=False),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="any recipe key, such as training.epochs=5; repeatable", show_default=False
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="machine-readable output on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress, results only")]
-DropBadRows = Annotated[bool, typer.Option("--drop-bad-rows", help="drop and count rows without text or label, instead of stopping")]
+DropBadRows = Annotated[
+    bool, typer.Option("--drop-bad-rows", help="drop and count rows without text or label, instead of stopping")
+]
 
 
 def option_overrides(options: dict[str, Any]) -> dict[str, Any]:
@@ -87,16 +93,22 @@ def option_overrides(options: dict[str, Any]) -> dict[str, Any]:
     Raises:
         RecipeError: a `--set` is not KEY=VALUE.
     """
-    changes = {key: options[name] for name, key in OPTION_KEYS.items() if options.get(name)is not None}
+    changes = {key: options[name] for name, key in OPTION_KEYS.items() if options.get(name) not in (None, [], ())}
     if "data.label_names" in changes:
         changes["data.label_names"] = [name.strip() for name in changes["data.label_names"].split(",")]
     if options.get("drop_bad_rows"):
         changes["data.on_bad_rows"] = "drop"
     if (tokenizer := options.get("tokenizer")) is not None:
         trained = tokenizer in ("word", "bpe", "wordpiece", "unigram")
-        changes |= {"tokenizer.kind": tokenizer} if trained else {"tokenizer.kind": "pretrained", "tokenizer.source": tokenizer}
+        changes |= (
+            {"tokenizer.kind": tokenizer}
+            if trained
+            else {"tokenizer.kind": "pretrained", "tokenizer.source": tokenizer}
+        )
+    if "training.epochs" in changes:
+        changes["training.min_updates"] = 0  # whoever counts epochs wants no more of them
     changes |= dict(parse_override(text) for text in options.get("settings") or [])
-    return {key: value for key, value in changes.items() if value != []}
+    return changes
 
 
 def recipe_for(data: str, options: dict[str, Any], *, name: str) -> Recipe:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -45,7 +47,9 @@ class _Display:
         self.bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.bar.stop()
 
     def say(self, text: str) -> None:
@@ -62,7 +66,9 @@ class _Display:
 
     def interrupted(self, folder: Path) -> None:
         """Say how to go on after Ctrl-C."""
-        self.console.print(f"Interrupted; what is finished is in {folder}, and the same command goes on from there.", markup=False)
+        self.console.print(
+            f"Interrupted; what is finished is in {folder}, and the same command goes on from there.", markup=False
+        )
 
 
 class GridProgress(_Display):
@@ -76,7 +82,7 @@ class GridProgress(_Display):
         self.count, self.done, self.kept = len(cells), 0, 0
         self.task = self.bar.add_task(recipe.name, total=sum(cell.work for cell in cells), cells=f"0/{self.count} runs")
 
-    def cell_done(self, cell: Cell, run: Run, finished_before: bool) -> None:  # noqa: FBT001 - the grid's listener
+    def cell_done(self, cell: Cell, run: Run, finished_before: bool) -> None:
         """Count a cell; off a terminal, print a line for it."""
         self.done += 1
         self.bar.update(self.task, advance=cell.work, cells=f"{self.done}/{self.count} runs")
@@ -95,7 +101,9 @@ class TrainProgress(_Display):
     """Progress over the updates of one run, with the figures of the last epoch."""
 
     def __init__(self, *, quiet: bool) -> None:
-        super().__init__(TextColumn("epoch {task.fields[epoch]:.1f}"), BarColumn(), TextColumn("{task.description}"), quiet=quiet)
+        super().__init__(
+            TextColumn("epoch {task.fields[epoch]:.1f}"), BarColumn(), TextColumn("{task.description}"), quiet=quiet
+        )
         self.task = self.bar.add_task("", total=None, epoch=0.0)
         self.said = 0
         self.shown_at = 0.0
@@ -110,7 +118,9 @@ class TrainProgress(_Display):
             last = report.history[-1]
             words = f"training loss {last.train_loss:.3f}"
             if last.validation_loss is not None and last.validation_accuracy is not None:
-                words += f", validation loss {last.validation_loss:.3f}, accuracy {100 * last.validation_accuracy:.1f} %"
+                words += (
+                    f", validation loss {last.validation_loss:.3f}, accuracy {100 * last.validation_accuracy:.1f} %"
+                )
             elif report.step == last.step:
                 return  # validation is scored after the log; the next update has it
             self.said = len(report.history)
@@ -135,10 +145,19 @@ def print_table(table: Table) -> None:
 def show_predictions(
     texts: Sequence[str], predictions: Sequence[Prediction], *, as_json: bool, probabilities: bool
 ) -> None:
-    """Print predictions of single texts: label, score, and with `probabilities` every label's."""
+    """Print predictions of single texts: label and score, and by option every label's probability.
+
+    Args:
+        texts: as given.
+        predictions: one a text.
+        as_json: one JSON object a line instead of tab-separated words.
+        probabilities: whether to show every label's.
+    """
     for text, prediction in zip(texts, predictions, strict=True):
         if as_json:
-            typer.echo(json.dumps({"text": text, **prediction.to_dict(probabilities=probabilities)}, ensure_ascii=False))
+            shown = {"text": text, "labels": prediction.labels, "score": prediction.score}
+            chances = {"probabilities": prediction.probabilities} if probabilities else {}
+            typer.echo(json.dumps({**shown, **chances}, ensure_ascii=False))
             continue
         typer.echo(f"{', '.join(prediction.labels)}\t{prediction.score:.4f}")
         if probabilities:
@@ -146,16 +165,25 @@ def show_predictions(
                 typer.echo(f"  {name}\t{value:.4f}")
 
 
-def predict_source(
-    predictor: Predictor,
-    source: str,
-    out: Path | None,
-    text_columns: list[str] | None,
-    encoding: str | None,
-    *,
-    probabilities: bool,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """Label a file, into a file or onto stdout."""
-    raise SystemExit((predictor, source, out, text_columns, encoding, probabilities, as_json, quiet))
+def predict_lines(predictor: Predictor, *, as_json: bool, probabilities: bool) -> None:
+    """Label lines of stdin as they come, in windows of 1,024.
+
+    Args:
+        predictor: the model.
+        as_json: as in `show_predictions`.
+        probabilities: as in `show_predictions`.
+    """
+    while window := [line.rstrip("\r\n") for line in islice(sys.stdin, 1024)]:
+        show_predictions(window, predictor(window), as_json=as_json, probabilities=probabilities)
+
+
+class PredictProgress(_Display):
+    """Rows done; their number is not known before a stream ends."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        super().__init__(TextColumn("{task.completed:,.0f} rows"), quiet=quiet)
+        self.task = self.bar.add_task("", total=None)
+
+    def update(self, rows: int) -> None:
+        """Show the number of rows written."""
+        self.bar.update(self.task, completed=rows)

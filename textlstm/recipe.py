@@ -1,7 +1,7 @@
 """Recipe: one YAML file as one validated value, with dotted overrides and a fingerprint.
 
-A recipe names data, tokenizer, model, training and a grid of layers x sizes x seeds. One cell of the grid is a recipe too,
-with `model.num_layers`, `data.size` and `seed` set. Reads no torch, so that recipes answer at once.
+A recipe names data, tokenizer, model, training and a grid of layers x sizes x seeds. One cell of the grid is a recipe
+too, with `model.num_layers`, `data.size` and `seed` set. Reads no torch, so that recipes answer at once.
 """
 
 from __future__ import annotations
@@ -39,12 +39,16 @@ class DataSection(Section):
     revision: str | None = Field(None, description="branch, tag or commit of a Hub data set")
     text_columns: list[str] | None = Field(None, description="columns joined to one text; inferred when absent")
     label_column: str | None = Field(None, description="the column of labels; inferred when absent")
-    label_names: list[str] | None = Field(None, description="all labels in the order of the outputs; natural sort when absent")
+    label_names: list[str] | None = Field(
+        None, description="all labels in the order of the outputs; natural sort when absent"
+    )
     label_separator: str | None = Field(None, description="splits one cell into several labels (multi-label)")
     encoding: str | None = Field(None, description="text encoding of csv, tsv and json files; utf-8 when absent")
     validation: str | None = Field(None, description="data for choosing the epoch, when not a split of the source")
     test: str | None = Field(None, description="data for the final score, when not a split of the source")
-    on_bad_rows: Literal["error", "drop"] = Field("error", description="rows without text or label: stop, or drop and count")
+    on_bad_rows: Literal["error", "drop"] = Field(
+        "error", description="rows without text or label: stop, or drop and count"
+    )
     size: Size = Field("full", description="labeled rows to use, validation included")
 
 
@@ -72,19 +76,35 @@ class TrainingSection(Section):
 
     epochs: PositiveInt = Field(20, description="passes over the training rows, at most")
     min_updates: int = Field(400, ge=0, description="fewest optimizer updates; epochs are added to a small subset")
-    batch_size: PositiveInt = Field(32, description="rows a batch on average; batches hold equal tokens, not equal rows")
+    batch_size: PositiveInt = Field(
+        32, description="rows a batch on average; batches hold equal tokens, not equal rows"
+    )
     learning_rate: float = Field(2e-3, gt=0, description="highest rate of the schedule")
-    embedding_learning_rate: float | None = Field(None, ge=0, description="rate of the word embeddings; the same when absent")
-    schedule: Literal["cosine", "one_cycle", "linear", "constant"] = Field("cosine", description="course of the rate after warm-up")
+    embedding_learning_rate: float | None = Field(
+        None, ge=0, description="rate of the word embeddings; the same when absent"
+    )
+    schedule: Literal["cosine", "one_cycle", "linear", "constant"] = Field(
+        "cosine", description="course of the rate after warm-up"
+    )
     warmup: Share = Field(0.06, description="share of the updates during which the rate rises")
     weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay (AdamW)")
     max_grad_norm: float = Field(1.0, gt=0, description="global gradient norm above which gradients are scaled down")
     gradient_accumulation: PositiveInt = Field(1, description="batches whose gradients are averaged into one update")
-    patience: PositiveInt | None = Field(4, description="epochs without a better validation figure before the run stops")
-    choose_by: Literal["log_loss", "accuracy", "macro_f1"] = Field("log_loss", description="validation figure that picks the epoch")
-    weight_averaging: Share = Field(0.0, description="decay of the running mean of weights used for prediction; 0 is off")
-    class_weights: Literal["none", "balanced"] = Field("none", description="`balanced` weighs classes by inverse frequency")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="auto: bf16 on devices that have it, fp32 on CPU")
+    patience: PositiveInt | None = Field(
+        4, description="epochs without a better validation figure before the run stops"
+    )
+    choose_by: Literal["log_loss", "accuracy", "macro_f1"] = Field(
+        "log_loss", description="validation figure that picks the epoch"
+    )
+    weight_averaging: Share = Field(
+        0.0, description="decay of the running mean of weights used for prediction; 0 is off"
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="`balanced` weighs classes by inverse frequency"
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="auto: bf16 on devices that have it, fp32 on CPU"
+    )
     checkpoint_seconds: PositiveInt = Field(120, description="least time between checkpoints, for runs that keep them")
 
 
@@ -105,17 +125,25 @@ class Recipe(Section):
     """One experiment as one value."""
 
     version: Literal[1] = Field(RECIPE_VERSION, description="version of the recipe format and its defaults")
-    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$", description="names the folder of runs")
+    name: str = Field(
+        min_length=1,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$",
+        description="names the folder of runs",
+    )
     description: str = Field("", description="what the recipe shows, in a sentence or two")
     data: DataSection
     tokenizer: TokenizerSection = TokenizerSection()
     model: ModelSection = ModelSection()  # type: ignore[valid-type]  # made by create_model
     training: TrainingSection = TrainingSection()
     grid: GridSection = GridSection()
-    seed: int = Field(0, ge=0, description="of one run: initialization, order, dropout and subset each draw their own stream from it")
+    seed: int = Field(
+        0, ge=0, description="of one run: initialization, order, dropout and subset each draw their own stream from it"
+    )
     threads: PositiveInt = Field(1, description="CPU threads of one run; results are bit-equal only at equal threads")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
-    trackers: list[Literal["trackio", "tensorboard", "wandb"]] = Field([], description="experiment trackers to report to")
+    trackers: list[Literal["trackio", "tensorboard", "wandb"]] = Field(
+        [], description="experiment trackers to report to"
+    )
     preview: bool = Field(False, description="too few seeds or rows for a verdict: the output says so")
 
     def fingerprint(self) -> str:
@@ -128,7 +156,9 @@ class Recipe(Section):
 
     def identity(self) -> dict[str, Any]:
         """The settings that can change a result, as a flat mapping of dotted keys to values."""
-        kept = self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "description", "grid", "trackers", "preview"})
+        kept = self.model_dump(
+            mode="json", exclude_defaults=True, exclude={"name", "description", "grid", "trackers", "preview"}
+        )
         kept["data"].pop("mirror", None)
         return {"version": self.version, **flatten(kept)}
 
@@ -208,7 +238,9 @@ def load_recipe(name: str | Path) -> Recipe:
     try:
         tree = yaml.safe_load(path.read_text("utf-8"))
     except yaml.YAMLError as error:
-        raise RecipeError(f"{path} should be YAML, and cannot be read as such: {' '.join(str(error).split())}") from None
+        raise RecipeError(
+            f"{path} should be YAML, and cannot be read as such: {' '.join(str(error).split())}"
+        ) from None
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path} should be UTF-8 text, and byte {error.start} is not; save it as UTF-8.") from None
     return validate(tree, origin=str(path))
@@ -240,7 +272,8 @@ def find_recipe(name: str | Path) -> Path:
     if Path(name).is_file():
         return Path(name)
     raise RecipeError(
-        f"A recipe is a YAML file or one of {', '.join(shipped)}, and {str(name)!r} is neither{_nearest(str(name), list(shipped))}."
+        f"A recipe is a YAML file or one of {', '.join(shipped)}, and {str(name)!r} is neither"
+        f"{_nearest(str(name), list(shipped))}."
     )
 
 
@@ -262,7 +295,9 @@ def parse_override(text: str) -> tuple[str, Any]:
     try:
         return key.strip(), yaml.safe_load(value)
     except yaml.YAMLError:
-        raise RecipeError(f"--set {key}: the value should be plain YAML such as 2, true or [1, 2], and is {value!r}.") from None
+        raise RecipeError(
+            f"--set {key}: the value should be plain YAML such as 2, true or [1, 2], and is {value!r}."
+        ) from None
 
 
 def describe_key(dotted: str) -> str:
@@ -291,7 +326,11 @@ def _plant(tree: dict[str, Any], dotted: str, value: object) -> None:
 def _problem(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails is a TypedDict of Any
     """Word one of pydantic's findings with its dotted key."""
     # Members of a union and list positions are pydantic's own notes, not keys of the recipe.
-    keys = [str(part) for part in problem["loc"] if isinstance(part, str) and (part in _ALL_KEYS or problem["type"] == "extra_forbidden")]
+    keys = [
+        str(part)
+        for part in problem["loc"]
+        if isinstance(part, str) and (part in _ALL_KEYS or problem["type"] == "extra_forbidden")
+    ]
     dotted = ".".join(keys)
     if problem["type"] == "extra_forbidden":
         return f"{dotted}: no such key{_nearest(dotted, [*known_keys(), *Recipe.model_fields])}"

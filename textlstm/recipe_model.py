@@ -1,7 +1,7 @@
 """The `model:` part of a recipe, derived from TextLSTMConfig's source so that each option has one home.
 
-The source is read with `ast`, not imported: a recipe must be readable without torch and transformers (2 s), and a string
-below a field, which Python forgets at run time, is that field's reference text.
+The source is read with `ast`, not imported: a recipe must be readable without torch and transformers (2 s), and a
+string below a field, which Python forgets at run time, is that field's reference text.
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ def model_section() -> type[Section]:
             continue
         resolved = _Resolve(aliases).visit(statement.annotation)
         text = following.value.value if _is_string(following) else ""
-        fields[name] = (_annotation(resolved), Field(ast.literal_eval(statement.value), description=" ".join(text.split())))
+        fields[name] = (
+            _annotation(resolved),
+            Field(ast.literal_eval(statement.value), description=" ".join(text.split())),
+        )
     return create_model("ModelSection", __base__=Section, **fields)
 
 
@@ -81,6 +84,6 @@ class _Resolve(ast.NodeTransformer):
     def __init__(self, aliases: dict[str, ast.expr]) -> None:
         self.aliases = aliases
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - ast's own naming
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         """Replace an alias, however deep it stands."""
         return self.visit(self.aliases[node.id]) if node.id in self.aliases else node

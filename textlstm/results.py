@@ -201,7 +201,9 @@ def read_run(folder: Path) -> Run:
     try:
         return Run.model_validate_json(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise RunFolderError(f"A finished run has {RESULT_FILE}, and {folder} has none; it was not run to its end.") from None
+        raise RunFolderError(
+            f"A finished run has {RESULT_FILE}, and {folder} has none; it was not run to its end."
+        ) from None
     except (ValidationError, UnicodeDecodeError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise RunFolderError(
@@ -227,7 +229,9 @@ def read_predictions(folder: Path, split: str) -> pa.Table:
     try:
         table = pq.read_table(path, filters=[("split", "=", split)])
     except FileNotFoundError:
-        raise RunFolderError(f"A finished run has {PREDICTIONS_FILE}, and {folder} has none; run the cell again.") from None
+        raise RunFolderError(
+            f"A finished run has {PREDICTIONS_FILE}, and {folder} has none; run the cell again."
+        ) from None
     except pa.ArrowInvalid as error:
         raise RunFolderError(f"{path} should be a parquet file and is not ({error}); run the cell again.") from None
     return table.drop_columns(["split"])

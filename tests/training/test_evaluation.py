@@ -189,7 +189,7 @@ def test_the_table_fits_a_terminal_and_counts_what_it_leaves_out():
     label_names = [f"{k} 中文标签" + "x" * k for k in range(75)]
     metrics = evaluate_predictions(rng.integers(0, 75, size=500), rng.dirichlet(np.ones(75), size=500), label_names)
     lines = format_metrics(metrics).splitlines()
-    assert len(lines) == 6 + 2 + 30 + 1
+    assert len(lines) == 5 + 2 + 30 + 1
     assert max(map(len, lines)) <= 80
     assert lines[-1].startswith("and 45 smaller classes with ")
     hidden = int(lines[-1].split(" with ")[1].split()[0].replace(",", ""))

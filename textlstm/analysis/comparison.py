@@ -117,7 +117,10 @@ def write_summary(runs: Sequence[Run], cells: Sequence[CellSummary], folder: Pat
         "preview": preview,
         "data": runs[0].data.source,
         "labels": runs[0].data.label_names,
-        "cells": [{**asdict(cell), "accuracy": cell.accuracy.model_dump(), "macro_f1": cell.macro_f1.model_dump()} for cell in cells],
+        "cells": [
+            {**asdict(cell), "accuracy": cell.accuracy.model_dump(), "macro_f1": cell.macro_f1.model_dump()}
+            for cell in cells
+        ],
     }
     (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=1), "utf-8")
     pq.write_table(results_table(runs), folder / RESULTS_FILE)
@@ -151,7 +154,11 @@ def _scored(run: Run) -> str:
 def _words(cell: CellSummary) -> str:
     """Write one cell of the table."""
     accuracy = cell.accuracy
-    interval = f" [{100 * accuracy.low:.1f}, {100 * accuracy.high:.1f}]" if accuracy.low is not None and accuracy.high is not None else ""
+    interval = (
+        f" [{100 * accuracy.low:.1f}, {100 * accuracy.high:.1f}]"
+        if accuracy.low is not None and accuracy.high is not None
+        else ""
+    )
     return f"{100 * accuracy.value:.1f}{interval}\n{_short(cell.parameters)}  {cell.train_seconds:.1f} s"
 
 

@@ -110,7 +110,9 @@ def read_runs(folder: Path) -> list[Run]:
     """
     runs = [read_run(path.parent) for path in folder.rglob(RESULT_FILE)]
     if not runs:
-        raise RunFolderError(f"A folder of runs has {RESULT_FILE} files below it, and {folder} has none; run a recipe into it first.")
+        raise RunFolderError(
+            f"A folder of runs has {RESULT_FILE} files below it, and {folder} has none; run a recipe into it first."
+        )
     return sorted(runs, key=lambda run: (run.cell["layers"], _size_key(run.cell["size"]), run.cell["seed"]))
 
 

@@ -225,5 +225,5 @@ def _no_text(source: str | Path, row: int, columns: list[str], encoding: str | N
     at = f" (line {line})" if line else ""
     return (
         f"{source}: data row {row + 1}{at} has no text in {' and '.join(map(repr, columns))}; mend the row, or pass"
-        f" --on-bad-rows keep to write such rows with an empty label."
+        f" --keep-bad-rows to write such rows with an empty label."
     )

@@ -100,12 +100,10 @@ def _groups(texts: dict[str, pa.ChunkedArray]) -> dict[str, np.ndarray]:
 
 def _codes(texts: pa.ChunkedArray | pa.Array) -> np.ndarray:
     """Number the distinct strings of an array."""
-    encoded = pc.dictionary_encode(texts)
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.unify_dictionaries()
-        pieces = [chunk.indices.to_numpy() for chunk in encoded.chunks]
-        return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int32)
-    return np.asarray(encoded.indices.to_numpy())
+    if isinstance(texts, pa.ChunkedArray):
+        # In one piece: a chunked array would repeat its growing dictionary for every chunk.
+        texts = pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.large_string())
+    return np.asarray(pc.dictionary_encode(texts).indices.to_numpy())
 
 
 def _lengths(split: Split, tokenizer: PreTrainedTokenizerFast | None) -> np.ndarray:

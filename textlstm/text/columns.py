@@ -67,6 +67,8 @@ def choose_columns(raw: RawSplit, *, text_columns: Sequence[str] | None, label_c
         DataError: when a named column is missing, or the names leave it open which is which.
     """
     names = raw.table.column_names
+    if len(set(names)) < len(names):
+        raise DataError(f"{raw.origin} has two columns of one name: {_listed(raw)}. Rename one.")
     for wanted in [*(text_columns or []), *([label_column] if label_column else [])]:
         if wanted not in names:
             raise DataError(_missing(raw, wanted))
@@ -84,6 +86,8 @@ def choose_columns(raw: RawSplit, *, text_columns: Sequence[str] | None, label_c
     if not text or not label:
         text, label = _the_only_ones(raw, text, label, rest)
     others = [name for name in rest if name not in text and name != label]
+    if (text, label, others) == (["text"], "label", []):  # nothing was guessed
+        return Columns(text, label)
     left = f"; left aside: {', '.join(map(repr, others))}" if others else ""
     note = f"Texts were read from {' and '.join(map(repr, text))}, labels from {label!r}{left}."
     return Columns(text, label, [note])
@@ -107,11 +111,15 @@ def texts_of(raw: RawSplit, columns: Columns) -> pa.ChunkedArray:
         if name not in raw.table.column_names:
             raise DataError(_missing(raw, name))
         parts.append(_as_text(raw, name, raw.table.column(name)))
-    if len(parts) == 1:
-        return pc.fill_null(parts[0], "")
-    empty = pa.scalar(None, pa.large_string())
-    parts = [pc.if_else(is_blank(part), empty, part) for part in parts]
-    return pc.binary_join_element_wise(*parts, pa.scalar(JOINER, pa.large_string()), null_handling="skip")
+    nothing, between = pa.scalar("", pa.large_string()), pa.scalar(JOINER, pa.large_string())
+    joined = pc.fill_null(parts[0], nothing)
+    for part in parts[1:]:
+        # pyarrow's null_handling="skip" would do this, and loses rows in which all parts are null (26.0.1).
+        part = pc.if_else(is_blank(part), nothing, part)
+        joiner = pc.if_else(pc.or_(is_blank(part), is_blank(joined)), nothing, between)
+        joined = pc.if_else(is_blank(joined), nothing, joined)
+        joined = pc.binary_join_element_wise(joined, joiner, part, nothing)
+    return joined
 
 
 def is_blank(texts: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
@@ -134,7 +142,7 @@ def _as_text(raw: RawSplit, name: str, column: pa.ChunkedArray) -> pa.ChunkedArr
         kind = column.type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         if is_string(kind.value_type):  # a text that was split into words
-            return pc.binary_join(column.cast(pa.list_(pa.large_string())), " ")
+            return pc.binary_join(column.cast(pa.list_(pa.string())), " ").cast(pa.large_string())
     elif is_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
         return column.cast(pa.large_string())
     raise DataError(

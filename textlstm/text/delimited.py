@@ -155,8 +155,10 @@ def _sniff_delimiter(path: Path, expected: str, encoding: str | None) -> str:
 
 
 def _header(path: Path, cells: list[str]) -> list[str]:
-    """Check the column names: distinct, so that a name means one column."""
+    """Check the column names: distinct, so that a name means one column; several without a name are numbered."""
     names = [cell.strip() for cell in cells]
+    if names.count("") > 1:  # spreadsheets leave such a trail of empty columns
+        names = [name or f"column {number}" for number, name in enumerate(names, start=1)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(

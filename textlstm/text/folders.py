@@ -36,10 +36,7 @@ def splits_in_path(path: Path, *, encoding: str | None, drop_bad_rows: bool, not
         notes: takes sentences for the user.
 
     Returns:
-        Splits by name; what names no split is "train".
-
-    Raises:
-        DataError: when nothing there can be read as data.
+        Splits by name; what names no split is "train". A DataError says when nothing there can be read as data.
     """
     if path.is_dir():
         return _splits_in_folder(path, encoding, drop_bad_rows, notes)

@@ -172,7 +172,11 @@ def labeled_split(data: TextData, name: str | None) -> Split:
             raise DataError(f"{data.source} has the splits {', '.join(names)} and no test; say which with --split.")
         name = names[0]
     if name not in data.splits:
-        raise DataError(f"--split {name} was asked for and {data.source} has {', '.join(data.splits)}; name one of these.")
+        raise DataError(
+            f"--split {name} was asked for and {data.source} has {', '.join(data.splits)}; name one of these."
+        )
     if data.splits[name].labels is None:
-        raise DataError(f"Scores need labels, and {name} of {data.source} has none; name their column with --label-column.")
+        raise DataError(
+            f"Scores need labels, and {name} of {data.source} has none; name their column with --label-column."
+        )
     return data.splits[name]

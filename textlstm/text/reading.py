@@ -38,6 +38,8 @@ def read_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Read a file of rows piece by piece, all columns in file order.
 
+    A file that cannot be read so is a DataError with the file, the row and the mend.
+
     The kind is told by the suffix: csv, tsv, json, jsonl/ndjson, parquet, arrow/feather, or txt with one text a line
     (the column is called "text"); each also as .gz, or as the one member of a .zip. A blank line is no row, except in
     txt, where it is an empty text.
@@ -51,9 +53,6 @@ def read_batches(
 
     Yields:
         Batches of one schema; a file with column names and no rows yields one empty batch.
-
-    Raises:
-        DataError: with the file, the row and the mend when the file cannot be read.
     """
     path = Path(source)
     findings = findings if findings is not None else Findings()
@@ -67,7 +66,9 @@ def read_batches(
     else:
         batches = _arrow_batches(path, kind, batch_rows)
     for batch in batches:
-        yield batch if columns is None else batch.select(_known_columns(path, batch.schema.names, columns))
+        kept = batch if columns is None else batch.select(_known_columns(path, batch.schema.names, columns))
+        for start in range(0, max(1, kept.num_rows), batch_rows):  # Arrow files may store larger batches
+            yield kept.slice(start, batch_rows)
 
 
 def read_table(source: str | Path, *, encoding: str | None = None, findings: Findings | None = None) -> pa.Table:

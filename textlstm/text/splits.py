@@ -15,6 +15,8 @@ import pyarrow as pa
 
 from textlstm.errors import DataError
 
+_CANDIDATES = 8  # rows that a due label may choose from: more balance better and take longer
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -93,7 +95,7 @@ def hold_out(split: Split, *, rows: int, seed: int, multi_label: bool = False) -
     if split.labels is None:
         order = rng.permutation(len(split))
     elif multi_label:
-        order = _by_label_deficit(split.labels, rng, keep_last=True)
+        order = _by_label_deficit(split.labels, rng, keep_last=True, limit=rows)
     else:
         order = _by_class_share(split.labels, rng, keep_last=True)
     held = np.zeros(len(split), dtype=bool)
@@ -121,25 +123,28 @@ def nested_subset(split: Split, *, size: int, seed: int) -> Split:
         raise DataError(
             f"a subset of {size} rows was asked for and there are {len(split)}; name a size from 1 to that."
         )
-    return split.take(stratified_order(split.labels, rows=len(split), seed=seed)[:size])
+    return split.take(stratified_order(split.labels, rows=len(split), seed=seed, limit=size))
 
 
-def stratified_order(labels: np.ndarray | None, *, rows: int, seed: int) -> np.ndarray:
+def stratified_order(labels: np.ndarray | None, *, rows: int, seed: int, limit: int | None = None) -> np.ndarray:
     """Order rows so that every prefix is balanced: each class as early as possible, then by the classes' shares.
 
     Args:
         labels: (rows,) class numbers, (rows, classes) bool, or None for a plain shuffle.
         rows: the number of rows.
         seed: decides among equals.
+        limit: how many of the first rows are needed; all when None.
 
     Returns:
-        (rows,) a permutation of the row numbers.
+        (limit,) different row numbers; a smaller limit gives the beginning of a larger one.
     """
     rng = np.random.default_rng([seed, 0x73756273])
+    limit = rows if limit is None else limit
     if labels is None:
-        return rng.permutation(rows)
-    order = _by_class_share if labels.ndim == 1 else _by_label_deficit
-    return order(labels, rng, keep_last=False)
+        return rng.permutation(rows)[:limit]
+    if labels.ndim == 1:
+        return _by_class_share(labels, rng, keep_last=False)[:limit]
+    return _by_label_deficit(labels, rng, keep_last=False, limit=limit)[:limit]
 
 
 def _due_times(counts: np.ndarray, keep_last: bool) -> list[np.ndarray]:
@@ -167,37 +172,55 @@ def _by_class_share(labels: np.ndarray, rng: np.random.Generator, *, keep_last: 
     return by_class[np.lexsort((chance, tie, due))]
 
 
-def _by_label_deficit(labels: np.ndarray, rng: np.random.Generator, *, keep_last: bool) -> np.ndarray:
-    """Order rows of several labels each: when a label is due and was seen too rarely, a row with it comes next."""
+def _by_label_deficit(labels: np.ndarray, rng: np.random.Generator, *, keep_last: bool, limit: int) -> np.ndarray:
+    """Order rows of several labels each: when a label is due and was seen too rarely, a row with it comes next.
+
+    Of the next few rows with that label, the one is taken whose other labels are least ahead of their time.
+    """
     # A row without any label counts as having one of its own, or it would never be due.
     labels = np.column_stack([labels, ~labels.any(axis=1)])
-    counts = labels.sum(axis=0)
+    sums = labels.sum(axis=0)
     shuffled = rng.permutation(len(labels))
-    waiting = [iter(shuffled[labels[shuffled, label]].tolist()) for label in range(len(counts))]
-    due = np.concatenate(_due_times(counts, keep_last))
-    which = np.repeat(np.arange(len(counts)), counts)
-    nth = np.concatenate([np.arange(count) for count in counts])
-    size = np.repeat(counts, counts)
+    due = np.concatenate(_due_times(sums, keep_last))
+    which = np.repeat(np.arange(len(sums)), sums)
+    nth = np.concatenate([np.arange(count) for count in sums])
+    size = np.repeat(sums, sums)
     # Holding out starts with the rare labels, which have the fewest rows to choose from.
     events = np.lexsort((rng.permutation(len(due)), size if keep_last else -size, due))
-    carried = [np.flatnonzero(row) for row in labels]
-    seen = np.zeros(len(counts), dtype=np.int64)
-    used = np.zeros(len(labels), dtype=bool)
+    waiting = [shuffled[labels[shuffled, label]].tolist()[::-1] for label in range(len(sums))]
+    carried = [np.flatnonzero(row).tolist() for row in labels]
+    counts: list[int] = sums.tolist()
+    seen = [0] * len(counts)
+    used = [False] * len(labels)
     order: list[int] = []
     last: list[int] = []
-    for event in events:
-        label = which[event]
-        if seen[label] > nth[event]:  # rows that came for other labels brought this one along
+    for label, number, time in zip(which[events].tolist(), nth[events].tolist(), due[events].tolist(), strict=True):
+        if len(order) >= limit:
+            break
+        if seen[label] > number:  # rows that came for other labels brought this one along
             continue
-        for row in waiting[label]:
+        share = len(order) / len(labels)
+        candidates: list[int] = []
+        passed: list[int] = []
+        while waiting[label] and len(candidates) < _CANDIDATES:
+            row = waiting[label].pop()
             if used[row]:
                 continue
-            used[row] = True
-            mine = carried[row]
-            if keep_last and np.isfinite(due[event]) and (seen[mine] + 1 >= counts[mine]).any():
-                last.append(row)  # the only row left with one of its labels: it stays
-                continue
-            seen[mine] += 1
-            order.append(row)
-            break
+            passed.append(row)
+            if keep_last and time < 1.0 and any(seen[mine] + 1 >= counts[mine] for mine in carried[row]):
+                used[row] = True  # the only row left with one of its labels: it stays
+                last.append(row)
+            else:
+                candidates.append(row)
+        if candidates:
+            ahead = [
+                sum((seen[mine] + 0.5 - share * counts[mine]) / counts[mine] ** 0.5 for mine in carried[row])
+                for row in candidates
+            ]
+            chosen = candidates[ahead.index(min(ahead))]
+            used[chosen] = True
+            order.append(chosen)
+            for mine in carried[chosen]:
+                seen[mine] += 1
+        waiting[label].extend(row for row in reversed(passed) if not used[row])
     return np.array(order + last, dtype=np.int64)

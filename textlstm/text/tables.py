@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -116,25 +116,41 @@ def _table(source: object) -> pa.Table:
     if isinstance(source, pa.RecordBatch):
         return pa.Table.from_batches([source])
     if library == "datasets" and hasattr(source, "with_format") and hasattr(source, "num_rows"):
-        table = source.with_format("arrow")[:]
+        dataset = cast(Any, source)
+        table = dataset.with_format("arrow")[:]
         # The features hold the names of the classes; formatting drops them.
-        return table.replace_schema_metadata(source.features.arrow_schema.metadata)  # type: ignore[attr-defined]
+        return table.replace_schema_metadata(dataset.features.arrow_schema.metadata)
     if library == "pandas" and hasattr(source, "columns"):
         frame = cast(Mapping[str, Sequence[object]], source)
-        return _from_columns({str(name): frame[name] for name in frame.columns})  # type: ignore[attr-defined]
+        names = list(frame.keys())
+        if len(set(map(str, names))) < len(names):
+            raise DataError(f"the DataFrame has two columns of one name: {', '.join(map(str, names))}. Rename one.")
+        return _from_columns({str(name): frame[name] for name in names})
     if hasattr(source, "__arrow_c_stream__") and hasattr(source, "columns"):
-        return pa.table(source)
+        return _without_views(pa.table(source))
     if isinstance(source, Mapping):
         return _from_columns({str(name): values for name, values in source.items()})
     if isinstance(source, tuple) and len(source) == 2:
         return _from_columns({"text": source[0], "label": source[1]})
     if isinstance(source, Sequence) and source and all(isinstance(row, Mapping) for row in source):
-        names = dict.fromkeys(str(name) for row in source for name in row)
-        return _from_columns({name: [row.get(name) for row in source] for name in names})
+        keys = dict.fromkeys(str(name) for row in source for name in row)
+        return _from_columns({name: [row.get(name) for row in source] for name in keys})
     raise DataError(
         f"data in memory may be an Arrow table, a pandas or polars frame, a datasets.Dataset, a dict of columns, a "
         f"list of dicts or a tuple (texts, labels); found {type(source).__name__}."
     )
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """Store polars' string views and the categories made of them as plain strings, which every Arrow function takes."""
+    for i, (field, column) in enumerate(zip(table.schema, table.columns, strict=True)):
+        kind = field.type
+        if pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type):
+            chunks = [chunk.dictionary.cast(pa.large_string()).take(chunk.indices) for chunk in column.chunks]
+            table = table.set_column(i, field.name, pa.chunked_array(chunks, type=pa.large_string()))
+        elif pa.types.is_string_view(kind):
+            table = table.set_column(i, field.name, column.cast(pa.large_string()))
+    return table
 
 
 def _from_columns(columns: Mapping[str, Sequence[object]]) -> pa.Table:

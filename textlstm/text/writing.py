@@ -144,9 +144,6 @@ def open_writer(path: str | Path) -> RowWriter:
 
     Returns:
         The writer, a context manager.
-
-    Raises:
-        DataError: when the suffix is none that can be written.
     """
     return RowWriter(path)
 

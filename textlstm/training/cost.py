@@ -39,7 +39,8 @@ def flops_per_token(model: torch.nn.Module) -> int:
         token met them, which overstates a little; additions of biases and activations are left out.
     """
     embedding = model.get_input_embeddings().weight  # type: ignore[operator]
-    return 2 * sum(p.numel() for p in model.parameters() if p.ndim == 2 and p is not embedding)
+    matrices = (p for name, p in model.named_parameters() if p.ndim > 1 and "bias" not in name and p is not embedding)
+    return 2 * sum(matrix.numel() for matrix in matrices)
 
 
 def reset_peak_memory() -> None:

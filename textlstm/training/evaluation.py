@@ -69,12 +69,12 @@ def evaluate_predictions(
     if labels.ndim == 2:
         chosen = chances >= THRESHOLD
         right, confidence = (chosen == truth), np.maximum(chances, 1 - chances)
-        losses = -np.log(np.clip(np.where(truth, chances, 1 - chances), LOG_LOSS_FLOOR, None)).mean(axis=1)
+        losses = _surprise(np.where(truth, chances, 1 - chances)).mean(axis=1)
     else:
         winner = chances.argmax(axis=1)
         chosen = winner[:, None] == np.arange(classes)
         right, confidence = (winner == labels)[:, None], chances.max(axis=1, keepdims=True)
-        losses = -np.log(np.clip(chances[np.arange(rows), labels], LOG_LOSS_FLOOR, None))
+        losses = _surprise(chances[np.arange(rows), labels])
 
     # One row of figures per example, of which every metric is a function of the column sums.
     columns = np.column_stack([np.ones(rows), losses, _bin_gaps(right, confidence), truth & chosen, chosen, truth])
@@ -137,7 +137,7 @@ def format_metrics(metrics: SplitMetrics) -> str:
         Lines without a final newline: the four figures with their intervals, then the classes in label order. Above 30
         classes the 30 with the most rows are shown, and a last line counts the rest.
     """
-    lines = [f"{metrics.rows:,} rows", f"{'':<10}  {'value':>7}  95 % interval"]
+    lines = [f"{'':<10}  {'value':>7}  95 % interval"]
     for name, estimate in (
         ("accuracy", metrics.accuracy),
         ("macro-F1", metrics.macro_f1),
@@ -178,6 +178,11 @@ def _misfit(labels: NDArray[Any], chances: Floats, classes: int) -> str | None:
     if labels.ndim == 1 and not ((labels >= 0) & (labels < classes)).all():
         return f"a class id lies between 0 and {classes - 1}, and some here do not"
     return None
+
+
+def _surprise(chances: Floats) -> Floats:
+    """Negative log probability in nats, clipped; adding zero turns the -0.0 of a sure answer into 0.0."""
+    return np.asarray(-np.log(np.clip(chances, LOG_LOSS_FLOOR, 1.0)) + 0.0)
 
 
 def _bin_gaps(right: NDArray[np.bool_], confidence: Floats) -> Floats:

@@ -105,7 +105,7 @@ def parameter_groups(
         model: has `get_input_embeddings()`.
         learning_rate: of everything but the embeddings.
         embedding_learning_rate: of the word embeddings; `learning_rate` when None; 0 freezes them.
-        weight_decay: of matrices; vectors (biases, norms) are not decayed.
+        weight_decay: of matrices; biases and vectors (norms) are not decayed.
 
     Returns:
         Groups for a torch optimizer; empty groups are left out.
@@ -113,12 +113,14 @@ def parameter_groups(
     embedding = model.get_input_embeddings().weight  # type: ignore[operator]
     if embedding_learning_rate == 0:
         embedding.requires_grad_(False)
-    others = [parameter for parameter in model.parameters() if parameter.requires_grad and parameter is not embedding]
+    others = [(name, p) for name, p in model.named_parameters() if p.requires_grad and p is not embedding]
+    # A layer holds the biases of both directions in one matrix, so the name decides, not the dimensions alone.
+    decayed = {name for name, p in others if p.ndim > 1 and "bias" not in name}
     rate = learning_rate if embedding_learning_rate is None else embedding_learning_rate
     groups = [
         {"params": [embedding] if embedding.requires_grad else [], "lr": rate, "weight_decay": weight_decay},
-        {"params": [p for p in others if p.ndim > 1], "lr": learning_rate, "weight_decay": weight_decay},
-        {"params": [p for p in others if p.ndim <= 1], "lr": learning_rate, "weight_decay": 0.0},
+        {"params": [p for name, p in others if name in decayed], "lr": learning_rate, "weight_decay": weight_decay},
+        {"params": [p for name, p in others if name not in decayed], "lr": learning_rate, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
 

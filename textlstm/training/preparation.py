@@ -89,7 +89,9 @@ def prepare(recipe: Recipe, data: TextData) -> Prepared:
         )
     splits = {"train": rows.train, "validation": rows.validation, "test": rows.test}
     encoded = {
-        name: encode(tokenizer, split.texts, max_length=part.max_length) for name, split in splits.items() if split is not None
+        name: encode(tokenizer, split.texts, max_length=part.max_length)
+        for name, split in splits.items()
+        if split is not None
     }
     return Prepared(data, rows, tokenizer, encoded)
 
@@ -110,7 +112,9 @@ def check_model_options(recipes: Iterable[Recipe]) -> None:
         except ValueError as error:
             problems[f"at {recipe.model.num_layers} layers, model.{error}"] = None
     if problems:
-        raise RecipeError("The model's options do not go together:\n" + "\n".join(f"  {problem}" for problem in problems))
+        raise RecipeError(
+            "The model's options do not go together:\n" + "\n".join(f"  {problem}" for problem in problems)
+        )
 
 
 def build_config(recipe: Recipe, prepared: Prepared) -> TextLSTMConfig:

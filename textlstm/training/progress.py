@@ -78,7 +78,11 @@ class RunProgress(TrainerCallback):
         self.average: WeightAverage | None = None
 
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any  # noqa: ANN401
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,  # noqa: ANN401
     ) -> None:
         """Start the running mean of weights, once the weights are on their device."""
         if self.settings.weight_averaging and self.average is None:
@@ -96,7 +100,11 @@ class RunProgress(TrainerCallback):
         return done + (step - start) / (int(self._ends[done]) - start)
 
     def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any  # noqa: ANN401
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,  # noqa: ANN401
     ) -> None:
         """After an update: refresh the mean weights, and at an epoch's end ask for a log and a score."""
         step = state.global_step
@@ -142,7 +150,11 @@ class RunProgress(TrainerCallback):
         assert metrics is not None  # noqa: S101 - the Trainer's contract, narrowed for the type checker
         figures = {f"validation_{name}": metrics[f"eval_{name}"] for name in ("loss", "accuracy", "macro_f1")}
         self.history[-1] = self.history[-1].model_copy(update=figures)
-        figure = -metrics["eval_loss"] if self.settings.choose_by == "log_loss" else metrics[f"eval_{self.settings.choose_by}"]
+        figure = (
+            -metrics["eval_loss"]
+            if self.settings.choose_by == "log_loss"
+            else metrics[f"eval_{self.settings.choose_by}"]
+        )
         if figure > self.best_figure:
             self.best_figure, self.best_epoch, self.epochs_without_gain = figure, self.history[-1].epoch, 0
             # The Trainer's `evaluate` has put the mean weights in place when there are any.
@@ -167,7 +179,11 @@ class RunProgress(TrainerCallback):
                 self.average.swap()
 
     def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any  # noqa: ANN401
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,  # noqa: ANN401
     ) -> None:
         """Put our own state into the checkpoint that the Trainer has just written."""
         self._saved_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""One subclass of transformers' Trainer: token-budget batches, row-wise embedding updates, and one rule for the best epoch.
+"""One subclass of transformers' Trainer: token-budget batches, row-wise updates, one rule for the best epoch.
 
 To the Trainer the whole run is one pass over a sampler that yields the batches of all epochs in turn. Epochs differ in
 their number of batches (they are cut by tokens, after a shuffle), so a count of passes would not give a count of steps,
@@ -199,6 +199,8 @@ class TextLSTMTrainer(Trainer):
         if average is not None:
             average.swap()
         logits = predict_logits(self.model, encoded)
+        if not np.isfinite(logits).all():
+            raise NonFiniteLossError(self._explain("the scores of the validation rows", float("nan")))
         scores = quick_scores(labels, probabilities_from_logits(logits, multi_label=labels.ndim == 2))
         metrics = {f"eval_{name}": value for name, value in scores.items()}
         self.log(metrics)
@@ -217,14 +219,17 @@ class TextLSTMTrainer(Trainer):
         value = norm.item()
         # In half precision the scaler itself meets an infinite norm by skipping the step and lowering its scale.
         if scaler is None and not np.isfinite(value):
-            step = self.state.global_step + 1
-            raise NonFiniteLossError(
-                f"Loss and gradients should stay finite, and at step {step} of {self.state.max_steps} the gradient norm"
-                f" became {value} (learning rate {self._get_learning_rate():.2g}); the learning rate is likely too high:"
-                " lower training.learning_rate, or training.max_grad_norm."
-            )
+            raise NonFiniteLossError(self._explain("the gradient norm", value))
         self.gradient_norms.append(value)
         return norm
+
+    def _explain(self, what: str, value: float) -> str:
+        """Word a value that is no number with its step, its likely cause and the mend."""
+        return (
+            f"Loss and gradients should stay finite, and at step {self.state.global_step + 1} of {self.state.max_steps}"
+            f" {what} became {value} (learning rate {self._get_learning_rate():.2g}, gradient norm limit"
+            f" {self.args.max_grad_norm:g}); the learning rate is likely too high: lower training.learning_rate."
+        )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add mean gradient norm and the share of clipped steps since the last log."""
