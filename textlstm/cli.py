@@ -66,11 +66,11 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Compare layers x data sizes x seeds as a recipe says; finished cells are kept, so an interrupted run goes on."""
-    from textlstm.cli_progress import GridProgress, print_table
+    from textlstm.cli_progress import GridProgress, print_table, quiet_libraries
 
     chosen = load_recipe(recipe).override(dict(parse_override(text) for text in settings or []))
     folder = out or Path("runs") / chosen.name
-    with GridProgress(chosen, quiet=quiet) as progress:
+    with GridProgress(chosen, folder, quiet=quiet) as progress:
         from textlstm.analysis.comparison import comparison_table, summarize, write_summary
         from textlstm.experiment.cells import TrainCell
         from textlstm.experiment.executors import serial
@@ -79,18 +79,15 @@ def run(
 
         data = with_test_split(load_recipe_data(chosen))
         progress.note(data)
-        try:
-            runs = run_grid(
-                chosen,
-                folder,
-                run_cell=TrainCell(data),
-                executor=serial,
-                data_fingerprint=data.fingerprint,
-                listener=progress.cell_done,
-            )
-        except KeyboardInterrupt:
-            progress.interrupted(folder)
-            raise typer.Exit(1) from None
+        quiet_libraries()
+        runs = run_grid(
+            chosen,
+            folder,
+            run_cell=TrainCell(data),
+            executor=serial,
+            data_fingerprint=data.fingerprint,
+            listener=progress.cell_done,
+        )
     cells = summarize(runs)
     write_summary(runs, cells, folder, preview=chosen.preview)
     if as_json:
@@ -125,14 +122,14 @@ def train(
     seed: opt.Seed = None,
     device: opt.Device = None,
     threads: opt.Threads = None,
-    drop_bad_rows: opt.DropBadRows = False,
+    on_bad_rows: opt.OnBadRows = None,
     settings: opt.Settings = None,
     as_json: opt.AsJson = False,
     quiet: opt.Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Train one classifier and save it; run again after an interruption, it goes on from its last checkpoint."""
-    from textlstm.cli_progress import TrainProgress, available_threads
+    from textlstm.cli_progress import TrainProgress, available_threads, quiet_libraries
 
     options = {"threads": available_threads(), **{key: value for key, value in ctx.params.items() if value is not None}}
     recipe = opt.recipe_for(data, options, name=out.resolve().name.replace(" ", "-"))
@@ -140,7 +137,7 @@ def train(
         raise RunFolderError(
             f"{out} holds a finished model already, and nothing is overwritten; give another --out, or remove it."
         )
-    with TrainProgress(quiet=quiet) as progress:
+    with TrainProgress(out, quiet=quiet) as progress:
         from textlstm.experiment.runs import write_run
         from textlstm.text.protocol import load_recipe_data
         from textlstm.training.evaluation import format_metrics
@@ -148,11 +145,10 @@ def train(
 
         loaded = load_recipe_data(recipe)
         progress.note(loaded)
-        try:
-            trained = train_one(recipe, loaded, checkpoints=out / "checkpoints", listener=progress.update)
-        except KeyboardInterrupt:
-            progress.interrupted(out)
-            raise typer.Exit(1) from None
+        quiet_libraries()
+        trained = train_one(recipe, loaded, checkpoints=out / "checkpoints", listener=progress.update)
+        for note in trained.run.data.notes[len(loaded.notes) :]:
+            progress.say(f"  {note}")
     trained.save(out)
     write_run(out, trained.run, trained.predictions, recipe)
     if as_json:
@@ -182,16 +178,18 @@ def evaluate(
     label_separator: opt.LabelSeparator = None,
     encoding: opt.Encoding = None,
     device: opt.Device = None,
-    drop_bad_rows: opt.DropBadRows = False,
+    on_bad_rows: opt.OnBadRows = None,
     as_json: opt.AsJson = False,
     quiet: opt.Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Score a model on labeled data: accuracy, F1, log loss and calibration with intervals, per class too."""
+    from textlstm.cli_progress import quiet_libraries
     from textlstm.inference.predictor import Predictor
     from textlstm.text.protocol import labeled_split, load_recipe_data
     from textlstm.training.evaluation import evaluate_predictions, format_metrics
 
+    quiet_libraries()
     predictor = Predictor.load(model, device=device or "auto")
     recipe = opt.recipe_for(data, ctx.params, name="evaluate").override({"data.label_names": predictor.label_names})
     rows = labeled_split(load_recipe_data(recipe), split)
@@ -226,7 +224,7 @@ def predict(
     debug: Debug = False,
 ) -> None:
     """Label texts: a file into a file, one text, or lines from stdin; input order is kept."""
-    from textlstm.cli_progress import PredictProgress, predict_lines, show_predictions
+    from textlstm.cli_progress import PredictProgress, predict_lines, quiet_libraries, show_predictions
 
     if source is not None and text:
         raise RecipeError("predict takes either INPUT or --input, and got both; leave one out.")
@@ -239,6 +237,7 @@ def predict(
     from textlstm.inference.prediction_files import predict_file
     from textlstm.inference.predictor import Predictor
 
+    quiet_libraries()
     predictor = Predictor.load(model, device=device or "auto")
     if text:
         show_predictions(text, predictor(text), as_json=as_json, probabilities=probabilities)
@@ -280,7 +279,7 @@ def check(
     validation: opt.Validation = None,
     test: opt.Test = None,
     max_length: Annotated[int, typer.Option("--max-length", help="tokens beyond which texts count as truncated")] = 256,
-    drop_bad_rows: opt.DropBadRows = False,
+    on_bad_rows: opt.OnBadRows = None,
     as_json: opt.AsJson = False,
     debug: Debug = False,
 ) -> None:

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from textlstm.errors import RecipeError
 from textlstm.recipe import Recipe, describe_key, parse_override, validate
 
 OPTION_KEYS = {
@@ -20,6 +19,7 @@ OPTION_KEYS = {
     "encoding": "data.encoding",
     "validation": "data.validation",
     "test": "data.test",
+    "on_bad_rows": "data.on_bad_rows",
     "layers": "model.num_layers",
     "hidden": "model.hidden_size",
     "join": "model.join",
@@ -76,9 +76,7 @@ Settings = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="machine-readable output on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress, results only")]
-DropBadRows = Annotated[
-    bool, typer.Option("--drop-bad-rows", help="drop and count rows without text or label, instead of stopping")
-]
+OnBadRows = _option("--on-bad-rows", str, metavar="error|drop")
 
 
 def option_overrides(options: dict[str, Any]) -> dict[str, Any]:
@@ -96,8 +94,6 @@ def option_overrides(options: dict[str, Any]) -> dict[str, Any]:
     changes = {key: options[name] for name, key in OPTION_KEYS.items() if options.get(name) not in (None, [], ())}
     if "data.label_names" in changes:
         changes["data.label_names"] = [name.strip() for name in changes["data.label_names"].split(",")]
-    if options.get("drop_bad_rows"):
-        changes["data.on_bad_rows"] = "drop"
     if (tokenizer := options.get("tokenizer")) is not None:
         trained = tokenizer in ("word", "bpe", "wordpiece", "unigram")
         changes |= (
@@ -127,22 +123,3 @@ def recipe_for(data: str, options: dict[str, Any], *, name: str) -> Recipe:
     """
     base = validate({"name": name, "data": {"source": data}}, origin="the options")
     return base.override(option_overrides(options))
-
-
-def check_choice(value: str, choices: tuple[str, ...], option: str) -> str:
-    """Refuse a value outside the choices.
-
-    Args:
-        value: as given.
-        choices: allowed values.
-        option: for the message.
-
-    Returns:
-        The value.
-
-    Raises:
-        RecipeError: it is none of the choices.
-    """
-    if value not in choices:
-        raise RecipeError(f"{option} takes {', '.join(choices)}, and got {value!r}.")
-    return value

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 class _Display:
     """A bar on a terminal, lines elsewhere, nothing when quiet."""
 
-    def __init__(self, *columns: TextColumn | BarColumn | MofNCompleteColumn, quiet: bool) -> None:
-        self.quiet = quiet
+    def __init__(
+        self, *columns: TextColumn | BarColumn | MofNCompleteColumn, quiet: bool, folder: Path | None = None
+    ) -> None:
+        self.quiet, self.folder = quiet, folder
         self.console = Console(stderr=True, highlight=False)
         self.bar = Progress(
             *columns,
@@ -51,6 +53,10 @@ class _Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.bar.stop()
+        if kind is KeyboardInterrupt and self.folder is not None:
+            words = f"Interrupted; what is finished is in {self.folder}, and the same command goes on from there."
+            self.console.print(words, markup=False, soft_wrap=True)
+            raise typer.Exit(1) from None
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
@@ -64,20 +70,20 @@ class _Display:
         for note in data.notes:
             self.say(f"  {note}")
 
-    def interrupted(self, folder: Path) -> None:
-        """Say how to go on after Ctrl-C."""
-        self.console.print(
-            f"Interrupted; what is finished is in {folder}, and the same command goes on from there.", markup=False
-        )
-
 
 class GridProgress(_Display):
     """Progress over the cells of a grid, weighed by their expected work."""
 
-    def __init__(self, recipe: Recipe, *, quiet: bool) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, *, quiet: bool) -> None:
         from textlstm.experiment.grid import plan_cells
 
-        super().__init__(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[cells]}"), quiet=quiet)
+        super().__init__(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[cells]}"),
+            quiet=quiet,
+            folder=folder,
+        )
         cells = plan_cells(recipe)
         self.count, self.done, self.kept = len(cells), 0, 0
         self.task = self.bar.add_task(recipe.name, total=sum(cell.work for cell in cells), cells=f"0/{self.count} runs")
@@ -100,10 +106,9 @@ class GridProgress(_Display):
 class TrainProgress(_Display):
     """Progress over the updates of one run, with the figures of the last epoch."""
 
-    def __init__(self, *, quiet: bool) -> None:
-        super().__init__(
-            TextColumn("epoch {task.fields[epoch]:.1f}"), BarColumn(), TextColumn("{task.description}"), quiet=quiet
-        )
+    def __init__(self, folder: Path, *, quiet: bool) -> None:
+        columns = (TextColumn("epoch {task.fields[epoch]:.1f}"), BarColumn(), TextColumn("{task.description}"))
+        super().__init__(*columns, quiet=quiet, folder=folder)
         self.task = self.bar.add_task("", total=None, epoch=0.0)
         self.said = 0
         self.shown_at = 0.0
@@ -127,6 +132,14 @@ class TrainProgress(_Display):
             self.bar.update(self.task, description=words)
             if self.bar.disable:
                 self.say(f"epoch {last.epoch:.0f}, step {last.step} of {report.steps}: {words}")
+
+
+def quiet_libraries() -> None:
+    """Turn off the libraries' own bars and remarks, which would break into ours."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
 
 
 def available_threads() -> int:

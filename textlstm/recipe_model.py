@@ -49,33 +49,36 @@ def model_section() -> type[Section]:
     """
     body = ast.parse(_SOURCE.read_text("utf-8")).body
     constants = {
-        node.targets[0].id if isinstance(node, ast.Assign) else node.target.id: node.value
-        for node in body
-        if (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name))
-        or (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None)
+        _target(node): node.value for node in body if isinstance(node, ast.Assign | ast.AnnAssign) and node.value
     }
-    aliases = {name: value for name, value in constants.items() if isinstance(value, ast.Subscript | ast.BinOp)}
+    aliases: dict[str, ast.expr] = {
+        name: value for name, value in constants.items() if isinstance(value, ast.Subscript | ast.BinOp)
+    }
     decided_by_data = set(ast.literal_eval(constants["DATA_FIELDS"]))
     config = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == "TextLSTMConfig")
     fields: dict[str, Any] = {}
-    for statement, following in zip(config.body, [*config.body[1:], None], strict=True):
-        if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value):
+    for statement, following in zip(config.body, config.body[1:], strict=False):
+        if not isinstance(statement, ast.AnnAssign) or statement.value is None:
             continue
-        name = statement.target.id
+        name = _target(statement)
         if name in decided_by_data or ast.unparse(statement.annotation).startswith("ClassVar"):
             continue
         resolved = _Resolve(aliases).visit(statement.annotation)
-        text = following.value.value if _is_string(following) else ""
-        fields[name] = (
-            _annotation(resolved),
-            Field(ast.literal_eval(statement.value), description=" ".join(text.split())),
-        )
+        default = ast.literal_eval(statement.value)
+        fields[name] = (_annotation(resolved), Field(default, description=_docstring(following)))
     return create_model("ModelSection", __base__=Section, **fields)
 
 
-def _is_string(node: ast.stmt | None) -> bool:
-    """Tell whether a statement is a bare string, the form of an attribute docstring."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+def _target(node: ast.Assign | ast.AnnAssign) -> str:
+    """Name what an assignment binds."""
+    return ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+
+
+def _docstring(node: ast.stmt) -> str:
+    """Read the bare string below a field, in one line."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        return " ".join(node.value.value.split())
+    return ""
 
 
 class _Resolve(ast.NodeTransformer):

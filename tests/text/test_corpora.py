@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -27,9 +28,17 @@ SMALL = {"listops": "train=300,validation=40,test=50", "recall": "train=300,vali
 NAMES = ("pydocs", *(f"{name}:{options}" for name, options in SMALL.items()))
 
 
+made = functools.cache(generate)
+
+
 @pytest.fixture(scope="module")
 def docs():
-    return generate("pydocs")
+    return made("pydocs")
+
+
+@pytest.fixture(scope="module")
+def docstrings():
+    return list(pydocs.read_docstrings())
 
 
 def accuracy(vectorizer, train, test, labels):
@@ -42,7 +51,7 @@ def accuracy(vectorizer, train, test, labels):
 
 @pytest.mark.parametrize("spec", NAMES)
 def test_splits_are_complete_and_apart(spec):
-    splits, label_names = generate(spec)
+    splits, label_names = made(spec)
     assert list(splits) == ["train", "validation", "test"]
     texts = [" ".join(text.split()).casefold() for split, _ in splits.values() for text in split]
     assert len(set(texts)) == len(texts)
@@ -58,7 +67,7 @@ def test_another_process_makes_the_same_texts(spec):
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     )
-    assert json.loads(answer.stdout) == json.loads(json.dumps(generate(spec)))
+    assert json.loads(answer.stdout) == json.loads(json.dumps(made(spec)))
 
 
 def test_generated_texts_never_change():
@@ -190,20 +199,18 @@ def test_own_names_are_masked(text, module, masked):
     assert pydocs.mask_names(text, module) == masked
 
 
-def test_no_text_mentions_its_own_module(docs):
-    for _, module, docstring in pydocs.read_docstrings():
+def test_no_text_mentions_its_own_module(docstrings):
+    for _, module, docstring in docstrings:
         left = re.findall(r"[a-z]+", pydocs.mask_names(docstring, module).casefold())
         own = {part.casefold() for part in module.split(".") if not part.startswith("_")}
         assert own.isdisjoint(left)
 
 
-def test_pydocs_baselines_say_that_names_do_not_give_the_label_away(docs):
+def test_pydocs_baselines_say_that_names_do_not_give_the_label_away(docs, docstrings):
     splits, _ = docs
     train, test = splits["train"][0], splits["test"][0]
     labels = (splits["train"][1], splits["test"][1])
-    origin = {
-        pydocs.mask_names(text, module).casefold(): (text, module) for _, module, text in pydocs.read_docstrings()
-    }
+    origin = {pydocs.mask_names(text, module).casefold(): (text, module) for _, module, text in docstrings}
 
     def unmasked(text):
         return origin[text.casefold()][0]

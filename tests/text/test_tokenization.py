@@ -111,7 +111,7 @@ def test_training_is_the_same_in_every_process(kind):
         "import sys, json; from textlstm.text.tokenization import train_tokenizer; "
         f"print(train_tokenizer(json.load(sys.stdin), kind={kind!r}, vocab_size=600).backend_tokenizer.to_str())"
     )
-    answer = subprocess.run(  # noqa: S603 (our own code)
+    answer = subprocess.run(
         [sys.executable, "-c", code],
         input=json.dumps(TEXTS),
         capture_output=True,

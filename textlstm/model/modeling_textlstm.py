@@ -25,7 +25,6 @@ class TextLSTMPreTrainedModel(PreTrainedModel):
     config: TextLSTMConfig
     config_class = TextLSTMConfig
     base_model_prefix = "lstm"
-    main_input_name = "input_ids"
     _input_embed_layer = "embedding"  # where get_input_embeddings finds it
     # The loss is a mean over the batch: without this the Trainer would divide it by another count of its own.
     accepts_loss_kwargs = False

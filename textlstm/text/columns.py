@@ -23,6 +23,7 @@ TEXT_TIERS: tuple[tuple[str, ...], ...] = (
 LABEL_TIERS: tuple[tuple[str, ...], ...] = (
     ("label",),
     ("labels",),
+    ("coarselabel",),  # CogComp/trec has a coarse and a fine one; the coarse six are the benchmark
     ("category", "categories", "class", "sentiment", "target", "topic", "intent", "emotion", "polarity", "tag", "tags",
      "genre", "classes", "y"),
     ("stars", "rating", "score", "type"),

@@ -113,14 +113,14 @@ def bake_truncation(tokenizer: PreTrainedTokenizerFast) -> None:
 
 def _hub_answers(repository: str) -> bool:
     """Ask the Hub once; without it the local cache serves, where transformers alone would retry for 50 seconds."""
-    from huggingface_hub import HfApi, is_offline_mode
-    from huggingface_hub.utils import httpx
+    from huggingface_hub import HfApi, is_offline_mode, utils
 
+    hub_utils: Any = utils  # the Hub client's own HTTP library, which its types do not export
     if is_offline_mode():
         return False
     try:
         HfApi().model_info(repository, timeout=10)
-    except httpx.TransportError:
+    except hub_utils.httpx.TransportError:
         return False
     return True
 

@@ -22,6 +22,7 @@ from textlstm.recipe import Recipe
 from textlstm.results import Cost, DataUse, Run, SplitMetrics, predictions_table
 from textlstm.text.datasets import TextData
 from textlstm.text.protocol import load_recipe_data
+from textlstm.text.tokenization import save_tokenizer
 from textlstm.training.cost import (
     count_parameters,
     describe_environment,
@@ -60,7 +61,7 @@ class Trained:
             folder: made when absent.
         """
         self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        save_tokenizer(self.tokenizer, folder)
 
 
 def train(
@@ -190,10 +191,11 @@ def _trainer(
         disable_tqdm=True,
         remove_unused_columns=False,
         ddp_find_unused_parameters=False,
-        report_to=recipe.trackers or "none",
+        report_to=list(recipe.trackers) or "none",
         run_name=recipe.name,
     )
-    held_out = prepared.rows.validation
+    held_out, labels = prepared.rows.validation, prepared.rows.train.labels
+    assert labels is not None  # noqa: S101 - `prepare` has refused rows without labels
     validation = None
     if held_out is not None and held_out.labels is not None:
         validation = prepared.encoded["validation"], held_out.labels
@@ -202,11 +204,9 @@ def _trainer(
         settings=settings,
         progress=progress,
         validation=validation,
-        model=model,
+        network=model,
         args=arguments,
-        train_dataset=TokenRows(
-            prepared.encoded["train"], prepared.rows.train.labels, pad_id=prepared.tokenizer.pad_token_id
-        ),
+        rows=TokenRows(prepared.encoded["train"], labels, pad_id=prepared.tokenizer.pad_token_id),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -228,7 +228,7 @@ def _collect(
     splits = {"train": prepared.rows.train, "validation": prepared.rows.validation, "test": prepared.rows.test}
     metrics: dict[str, SplitMetrics] = {}
     predictions: dict[str, pa.Table] = {}
-    model.eval()
+    model.train(False)
     for name, encoded in prepared.encoded.items():
         split = splits[name]
         assert split is not None and split.labels is not None  # noqa: S101 - encoded only when there

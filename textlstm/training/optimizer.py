@@ -22,7 +22,7 @@ class RowwiseAdamW(torch.optim.AdamW):
     So where every row is held at every step, this is AdamW. Dense gradients go to torch's own (fused) AdamW.
     """
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]  # noqa: ANN401
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401
         """Make one update.
 
         Args:

@@ -76,7 +76,8 @@ def prepare(recipe: Recipe, data: TextData) -> Prepared:
             f" the label {data.label_names[int(labels[0])]!r}; check the label column, or use more rows."
         )
     part = recipe.tokenizer
-    if part.source is not None:
+    if part.kind == "pretrained":
+        assert part.source is not None  # noqa: S101 - the recipe has checked that the two go together
         tokenizer = load_tokenizer(part.source, max_length=part.max_length)
     else:
         tokenizer = train_tokenizer(
@@ -170,6 +171,6 @@ def build_model(config: TextLSTMConfig, *, seed: int) -> TextLSTMForSequenceClas
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(stream(seed, name))
                 for parameter in module.parameters(recurse=False):
-                    parameter._is_hf_initialized = False  # type: ignore[attr-defined]
+                    parameter._is_hf_initialized = False
                 model._init_weights(module)
     return model

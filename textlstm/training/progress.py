@@ -187,7 +187,7 @@ class RunProgress(TrainerCallback):
     ) -> None:
         """Put our own state into the checkpoint that the Trainer has just written."""
         self._saved_at = time.monotonic()
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
         means = self.average.mean if self.average is not None else []
         weights = {f"best.{name}": value for name, value in self.best.items()}
         weights |= {f"mean.{index:04d}": value for index, value in enumerate(means)}

@@ -20,6 +20,7 @@ from transformers import Trainer, get_scheduler
 from textlstm.errors import NonFiniteLossError
 from textlstm.inference.decisions import probabilities_from_logits
 from textlstm.inference.predictor import predict_logits
+from textlstm.model import TextLSTMForSequenceClassification
 from textlstm.recipe import TrainingSection
 from textlstm.text.batching import pad_batch, plan_epoch
 from textlstm.text.tokenization import Encoded
@@ -119,6 +120,8 @@ class TextLSTMTrainer(Trainer):
     def __init__(
         self,
         *,
+        network: TextLSTMForSequenceClassification,
+        rows: TokenRows,
         plan: EpochPlan,
         settings: TrainingSection,
         progress: RunProgress,
@@ -128,30 +131,35 @@ class TextLSTMTrainer(Trainer):
         """Pass what is ours by name and the rest to transformers.
 
         Args:
+            network: the model to train.
+            rows: the training rows.
             plan: the batches.
             settings: the recipe's `training:` part.
             progress: keeps history, best and mean weights.
             validation: ids and labels that choose the epoch.
-            **kwargs: `model`, `args`, `train_dataset`, as `transformers.Trainer` takes them.
+            **kwargs: `args`, as `transformers.Trainer` takes it.
         """
-        super().__init__(callbacks=[progress], **kwargs)
+        super().__init__(model=network, train_dataset=rows, callbacks=[progress], **kwargs)
+        self.network, self.rows = network, rows
         self.plan, self.settings, self.progress, self.validation = plan, settings, progress, validation
         self.gradient_norms: list[float] = []
         self.evaluation_seconds = 0.0
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """One loader over all epochs' batches."""
-        loader = DataLoader(self.train_dataset, batch_sampler=self.plan, collate_fn=lambda batch: batch)
-        return self.accelerator.prepare(loader)
+        loader = DataLoader(self.rows, batch_sampler=self.plan, collate_fn=lambda batch: batch)
+        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
+        return prepared
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """Make the row-wise AdamW; on CPU the embedding gradient is sparse, so only the batch's rows are touched."""
         if self.optimizer is None:
-            embedding = self.model.get_input_embeddings()
+            embedding = self.network.get_input_embeddings()
             # NCCL cannot be relied on to reduce sparse gradients, and on a GPU the dense update costs little.
+            assert isinstance(embedding, torch.nn.Embedding)  # noqa: S101 - the model's own contract
             embedding.sparse = self.args.device.type == "cpu" and embedding.weight.requires_grad
             groups = parameter_groups(
-                self.model,
+                self.network,
                 learning_rate=self.settings.learning_rate,
                 embedding_learning_rate=self.settings.embedding_learning_rate,
                 weight_decay=self.settings.weight_decay,
@@ -160,24 +168,25 @@ class TextLSTMTrainer(Trainer):
             self.optimizer = RowwiseAdamW(groups, lr=self.settings.learning_rate, betas=(0.9, 0.98), fused=fused)
         return self.optimizer
 
-    def create_scheduler(
-        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
-    ) -> torch.optim.lr_scheduler.LRScheduler:
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> Any:  # noqa: ANN401
         """Warm up, then follow the recipe's schedule over the planned number of updates."""
         if self.lr_scheduler is None:
-            optimizer = optimizer or self.optimizer
+            chosen = optimizer or self.create_optimizer()
+            scheduler: Any
             if self.settings.schedule == "one_cycle":
-                self.lr_scheduler = torch.optim.lr_scheduler.OneCycleLR(
-                    optimizer,
-                    max_lr=[group["lr"] for group in optimizer.param_groups],
+                scheduler = torch.optim.lr_scheduler.OneCycleLR(
+                    chosen,
+                    max_lr=[group["lr"] for group in chosen.param_groups],
                     total_steps=num_training_steps + 1,
                     pct_start=max(self.settings.warmup, 1e-6),
                     cycle_momentum=False,
                 )
             else:
                 name = {"constant": "constant_with_warmup"}.get(self.settings.schedule, self.settings.schedule)
-                warmup = round(self.settings.warmup * num_training_steps)
-                self.lr_scheduler = get_scheduler(name, optimizer, warmup, num_training_steps)
+                scheduler = get_scheduler(
+                    name, chosen, round(self.settings.warmup * num_training_steps), num_training_steps
+                )
+            self.lr_scheduler = scheduler
         return self.lr_scheduler
 
     def evaluate(self, *args: object, **kwargs: object) -> dict[str, float]:
@@ -198,7 +207,7 @@ class TextLSTMTrainer(Trainer):
         average = self.progress.average
         if average is not None:
             average.swap()
-        logits = predict_logits(self.model, encoded)
+        logits = predict_logits(self.network, encoded)
         if not np.isfinite(logits).all():
             raise NonFiniteLossError(self._explain("the scores of the validation rows", float("nan")))
         scores = quick_scores(labels, probabilities_from_logits(logits, multi_label=labels.ndim == 2))

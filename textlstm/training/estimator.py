@@ -1,0 +1,137 @@
+"""A scikit-learn style classifier over lists of texts, for pipelines, cross-validation and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from textlstm.errors import DataError
+from textlstm.inference.decisions import THRESHOLD
+from textlstm.inference.predictor import Predictor
+from textlstm.recipe import validate
+from textlstm.text.datasets import TextData
+from textlstm.text.splits import Split
+from textlstm.training.finetuning import train
+
+
+class TextLSTMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """Stacked bidirectional LSTM classifier with scikit-learn's methods.
+
+    Attributes:
+        classes_: labels in the order of the columns of `predict_proba`.
+        run_: figures, history and cost of the fit.
+        predictor_: the fitted model at work.
+    """
+
+    def __init__(
+        self,
+        *,
+        layers: int = 1,
+        hidden: int | None = None,
+        epochs: int | None = None,
+        seed: int = 0,
+        threads: int = 1,
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        """Keep the settings, as scikit-learn wants it; they are checked by `fit`.
+
+        Args:
+            layers: stacked layers.
+            hidden: width of each layer per direction; the model's default when None.
+            epochs: passes over the training rows; the recipe's default when None.
+            seed: of everything random.
+            threads: CPU threads.
+            settings: any recipe key by its dotted name, such as `{"model.pooling": "mean"}`; wins over the others.
+        """
+        self.layers = layers
+        self.hidden = hidden
+        self.epochs = epochs
+        self.seed = seed
+        self.threads = threads
+        self.settings = settings
+
+    def fit(self, X: Sequence[str] | NDArray[Any], y: Sequence[Any] | NDArray[Any]) -> Self:
+        """Train from scratch.
+
+        Args:
+            X: (rows,) texts.
+            y: (rows,) labels of any sortable kind, or (rows, classes) of 0 and 1 for multi-label.
+
+        Returns:
+            This classifier.
+
+        Raises:
+            DataError: lengths differ, a text is not a string or is empty, or there is one class only.
+            RecipeError: a setting is wrong.
+        """
+        texts, labels = _texts(X), np.asarray(y)
+        if len(texts) != len(labels):
+            raise DataError(f"fit takes one label a text, and got {len(texts)} texts and {len(labels)} labels.")
+        if labels.ndim == 2:
+            self.classes_, codes = np.arange(labels.shape[1]), labels.astype(bool)
+        else:
+            self.classes_, codes = np.unique(labels, return_inverse=True)
+        names = [str(name) for name in self.classes_]
+        split = Split(pa.array(texts, pa.large_string()), codes, np.arange(len(texts)))
+        data = TextData({"train": split}, names, labels.ndim == 2, "texts in memory", split.digest().hex()[:16], [])
+        given = {"model.hidden_size": self.hidden, "training.epochs": self.epochs}
+        changes = {key: value for key, value in given.items() if value is not None}
+        if self.epochs is not None:
+            changes["training.min_updates"] = 0
+        base = validate({"name": "estimator", "data": {"source": data.source}}, origin="the classifier's settings")
+        fixed = {"model.num_layers": self.layers, "seed": self.seed, "threads": self.threads}
+        trained = train(base.override({**fixed, **changes, **(self.settings or {})}), data)
+        self.run_ = trained.run
+        self.predictor_ = Predictor(trained.model, trained.tokenizer)
+        return self
+
+    def predict_proba(self, X: Sequence[str] | NDArray[Any]) -> NDArray[np.float32]:
+        """Give probabilities.
+
+        Args:
+            X: (rows,) texts.
+
+        Returns:
+            (rows, classes) in the order of `classes_`.
+        """
+        check_is_fitted(self)
+        return self.predictor_.probabilities(_texts(X))
+
+    def predict(self, X: Sequence[str] | NDArray[Any]) -> NDArray[Any]:
+        """Give labels.
+
+        Args:
+            X: (rows,) texts.
+
+        Returns:
+            (rows,) of the kind that `fit` was given; for multi-label (rows, classes) of 0 and 1.
+        """
+        probabilities = self.predict_proba(X)
+        if self.run_.data.multi_label:
+            return (probabilities >= THRESHOLD).astype(np.int64)
+        labels: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
+        return labels
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string, tags.input_tags.two_d_array = True, False
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _texts(values: Sequence[str] | NDArray[Any]) -> list[str]:
+    """Take texts as a list, and refuse what is none."""
+    if isinstance(values, str):
+        raise DataError("A list of texts was expected, and one string was found; put it into a list.")
+    texts = list(values)
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(f"Texts are strings, and row {row} is {type(text).__name__}; pass one column of texts.")
+    return texts
