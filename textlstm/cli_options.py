@@ -5,10 +5,14 @@ An option's help is its recipe key's own description, so there is one text for b
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from textlstm.errors import RunFolderError
 from textlstm.recipe import Recipe, describe_key, parse_override, validate
 
 OPTION_KEYS = {
@@ -74,6 +78,9 @@ Settings = Annotated[
         "--set", metavar="KEY=VALUE", help="any recipe key, such as training.epochs=5; repeatable", show_default=False
     ),
 ]
+Data = Annotated[str, typer.Argument(help="Hub id, file, folder, or an embedded corpus: pydocs, listops, recall")]
+Model = Annotated[str, typer.Argument(help="folder of a trained model, or its Hub id")]
+Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
 AsJson = Annotated[bool, typer.Option("--json", help="machine-readable output on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress, results only")]
 OnBadRows = _option("--on-bad-rows", str, metavar="error|drop")
@@ -123,3 +130,34 @@ def recipe_for(data: str, options: dict[str, Any], *, name: str) -> Recipe:
     """
     base = validate({"name": name, "data": {"source": data}}, origin="the options")
     return base.override(option_overrides(options))
+
+
+def run_name(folder: Path) -> str:
+    """Name a run after its folder, in the letters that a recipe's name may have.
+
+    Args:
+        folder: whatever the user called it.
+
+    Returns:
+        Such as "my-model" for "/tmp/my model"; "model" where no letter is left.
+    """
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-_.") or "model"
+
+
+def writable_folder(path: Path) -> Path:
+    """Refuse an `--out` that can be no folder before hours are spent on what goes into it.
+
+    Args:
+        path: a folder, there or to be made.
+
+    Returns:
+        The same.
+
+    Raises:
+        RunFolderError: the path or a part of it is a file, or nothing may be written there.
+    """
+    nearest = next(part for part in (path.absolute(), *path.absolute().parents) if part.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        what = "may not be written to" if nearest.is_dir() else "is a file"
+        raise RunFolderError(f"--out {path} should be a folder that can be made, and {nearest} {what}; name another.")
+    return path

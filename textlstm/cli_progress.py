@@ -32,9 +32,9 @@ class _Display:
     """A bar on a terminal, lines elsewhere, nothing when quiet."""
 
     def __init__(
-        self, *columns: TextColumn | BarColumn | MofNCompleteColumn, quiet: bool, folder: Path | None = None
+        self, *columns: TextColumn | BarColumn | MofNCompleteColumn, quiet: bool, interrupted: str | None = None
     ) -> None:
-        self.quiet, self.folder = quiet, folder
+        self.quiet, self.interrupted = quiet, interrupted
         self.console = Console(stderr=True, highlight=False)
         self.bar = Progress(
             *columns,
@@ -53,9 +53,8 @@ class _Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.bar.stop()
-        if kind is KeyboardInterrupt and self.folder is not None:
-            words = f"Interrupted; what is finished is in {self.folder}, and the same command goes on from there."
-            self.console.print(words, markup=False, soft_wrap=True)
+        if kind is KeyboardInterrupt and self.interrupted is not None:
+            self.console.print(f"Interrupted; {self.interrupted}.", markup=False, soft_wrap=True)
             raise typer.Exit(1) from None
 
     def say(self, text: str) -> None:
@@ -82,7 +81,7 @@ class GridProgress(_Display):
             BarColumn(),
             TextColumn("{task.fields[cells]}"),
             quiet=quiet,
-            folder=folder,
+            interrupted=f"what is finished is in {folder}, and the same command goes on from there",
         )
         cells = plan_cells(recipe)
         self.count, self.done, self.kept = len(cells), 0, 0
@@ -108,7 +107,8 @@ class TrainProgress(_Display):
 
     def __init__(self, folder: Path, *, quiet: bool) -> None:
         columns = (TextColumn("epoch {task.fields[epoch]:.1f}"), BarColumn(), TextColumn("{task.description}"))
-        super().__init__(*columns, quiet=quiet, folder=folder)
+        words = f"the same command goes on from the last checkpoint in {folder}, or afresh where there is none yet"
+        super().__init__(*columns, quiet=quiet, interrupted=words)
         self.task = self.bar.add_task("", total=None, epoch=0.0)
         self.said = 0
         self.shown_at = 0.0

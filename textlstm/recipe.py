@@ -64,7 +64,7 @@ class TokenizerSection(Section):
     )
     source: str | None = Field(None, description="Hub id or path of a tokenizer, with kind `pretrained`")
     vocab_size: PositiveInt = Field(30_000, description="largest vocabulary")
-    min_frequency: PositiveInt = Field(1, description="times a word must occur in the training texts to be kept")
+    min_frequency: PositiveInt = Field(2, description="times a word must occur in the training texts to be kept")
     lowercase: bool = Field(True, description="fold case")
     max_length: PositiveInt = Field(256, description="tokens of a text that are read; the rest is cut off")
 
@@ -189,6 +189,25 @@ class Recipe(Section):
     def to_yaml(self) -> str:
         """Write the effective recipe, every key with its value."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def changed_keys(old: Recipe, new: Recipe) -> list[str]:
+    """Name the keys in which two recipes differ, where that can change a result.
+
+    Args:
+        old: the stored recipe.
+        new: the recipe at hand.
+
+    Returns:
+        Phrases such as "training.learning_rate was 0.002, is 0.001".
+    """
+    before, after = flatten(old.model_dump(mode="json")), flatten(new.model_dump(mode="json"))
+    matter = old.identity().keys() | new.identity().keys()
+    return [
+        f"{key} was {before.get(key)!r}, is {after.get(key)!r}"
+        for key in sorted(matter)
+        if before.get(key) != after.get(key)
+    ]
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from textlstm.errors import RunFolderError
-from textlstm.recipe import Recipe, flatten, validate
+from textlstm.recipe import Recipe, changed_keys, validate
 from textlstm.results import PREDICTIONS_FILE, RESULT_FILE, Run, read_run
 
 RECIPE_FILE = "recipe.yaml"
@@ -63,11 +63,11 @@ def finished_run(folder: Path, recipe: Recipe, *, data_fingerprint: str | None =
     if not (folder / RESULT_FILE).exists():
         return None
     run = read_run(folder)
-    if run.fingerprint != recipe.fingerprint():
-        changes = "; ".join(changed_keys(validate(run.settings, origin=str(folder / RESULT_FILE)), recipe))
+    # The values decide, not the fingerprints: between two versions of the package a default may have moved.
+    if changes := changed_keys(validate(run.settings, origin=str(folder / RESULT_FILE)), recipe):
         raise RunFolderError(
-            f"{folder} holds a run with other settings than this recipe ({changes}); give another --out, or move"
-            " the old folder away."
+            f"{folder} holds a run with other settings than this recipe ({'; '.join(changes)}); give another --out, or"
+            " move the old folder away."
         )
     if data_fingerprint is not None and run.data.fingerprint != data_fingerprint:
         raise RunFolderError(
@@ -75,25 +75,6 @@ def finished_run(folder: Path, recipe: Recipe, *, data_fingerprint: str | None =
             f" {data_fingerprint} now; give another --out, or move the old folder away."
         )
     return run
-
-
-def changed_keys(old: Recipe, new: Recipe) -> list[str]:
-    """Name the keys in which two recipes differ, where that can change a result.
-
-    Args:
-        old: the stored recipe.
-        new: the recipe at hand.
-
-    Returns:
-        Phrases such as "training.learning_rate was 0.002, is 0.001".
-    """
-    before, after = flatten(old.model_dump(mode="json")), flatten(new.model_dump(mode="json"))
-    matter = old.identity().keys() | new.identity().keys()
-    return [
-        f"{key} was {before.get(key)!r}, is {after.get(key)!r}"
-        for key in sorted(matter)
-        if before.get(key) != after.get(key)
-    ]
 
 
 def read_runs(folder: Path) -> list[Run]:

@@ -32,7 +32,7 @@ class UsedRows:
     Attributes:
         train: rows whose gradients are taken.
         validation: rows that choose the epoch; None under 500 labels.
-        test: rows for the final score; None when the data has none.
+        test: labeled rows for the final score; None when the data has none.
         notes: how they were made.
     """
 
@@ -106,26 +106,42 @@ def use_rows(data: TextData, *, size: int | Literal["full"], seed: int) -> UsedR
     Raises:
         DataError: more rows are asked for than the training split has, or fewer than there are classes.
     """
+    check_size(data, size)
     train, notes = data.splits["train"], []
-    given = data.splits.get("validation") if size == "full" else None
+    labeled = {name: split for name, split in data.splits.items() if split.labels is not None}
+    notes += [f"{name} has no labels and is left aside" for name in data.splits if name not in labeled]
+    given = labeled.get("validation") if size == "full" else None
     if size != "full":
-        if size > len(train):
-            raise DataError(
-                f"A subset of {size} rows was asked for and the training split of {data.source} has {len(train)};"
-                " name smaller sizes, or `full`."
-            )
-        if size < len(data.label_names):
-            raise DataError(
-                f"A subset of {size} rows cannot hold the {len(data.label_names)} classes of {data.source};"
-                f" ask for {len(data.label_names)} rows or more."
-            )
         train = nested_subset(train, size=size, seed=seed)
         notes.append(f"{size:,} of {len(data.splits['train']):,} training rows, stratified, seed {seed}")
     validation = given
     if given is None and (rows := validation_rows(len(train))):
         train, validation = hold_out(train, rows=rows, seed=seed, multi_label=data.multi_label)
         notes.append(f"validation: {rows:,} rows held out of the training rows, stratified, seed {seed}")
-    return UsedRows(train, validation, data.splits.get("test"), notes)
+    return UsedRows(train, validation, labeled.get("test"), notes)
+
+
+def check_size(data: TextData, size: int | Literal["full"]) -> None:
+    """Refuse a size that the data cannot give, before anything is trained.
+
+    Args:
+        data: all splits.
+        size: labeled rows to use, or "full".
+
+    Raises:
+        DataError: more rows are asked for than the training split has, or fewer than there are classes.
+    """
+    rows, classes = len(data.splits["train"]), len(data.label_names)
+    if size != "full" and size > rows:
+        raise DataError(
+            f"A subset of {size} rows was asked for and the training split of {data.source} has {rows}; name smaller"
+            " sizes, or `full`."
+        )
+    if size != "full" and size < classes:
+        raise DataError(
+            f"A subset of {size} rows cannot hold the {classes} classes of {data.source}; ask for {classes} rows or"
+            " more."
+        )
 
 
 def with_test_split(data: TextData) -> TextData:
@@ -135,14 +151,14 @@ def with_test_split(data: TextData) -> TextData:
         data: all splits.
 
     Returns:
-        The data itself when it has a test split; else a copy with 20 % of the training rows, stratified by a fixed
-        seed so that every cell of a grid is scored on the same rows, as test.
+        The data itself when it has a test split with labels; else a copy with 20 % of the training rows, stratified by
+        a fixed seed so that every cell of a grid is scored on the same rows, as test.
     """
-    if "test" in data.splits:
+    if "test" in data.splits and data.splits["test"].labels is not None:
         return data
     rows = max(len(data.label_names), round(TEST_SHARE * len(data.splits["train"])))
     train, test = hold_out(data.splits["train"], rows=rows, seed=0, multi_label=data.multi_label)
-    note = f"test: {rows:,} of the training rows held out, the same in every run (the data has no test split)"
+    note = f"test: {rows:,} of the training rows held out, the same in every run (the data has no labeled test split)"
     return TextData(
         splits={**data.splits, "train": train, "test": test},
         label_names=data.label_names,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import time
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
-from transformers import PrinterCallback, TrainingArguments
+from transformers import PrinterCallback
 from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
+from textlstm.errors import NonFiniteLossError
 from textlstm.inference.decisions import probabilities_from_logits
 from textlstm.inference.predictor import choose_device, predict_logits
 from textlstm.model import TextLSTMForSequenceClassification
@@ -23,6 +23,8 @@ from textlstm.results import Cost, DataUse, Run, SplitMetrics, predictions_table
 from textlstm.text.datasets import TextData
 from textlstm.text.protocol import load_recipe_data
 from textlstm.text.tokenization import save_tokenizer
+from textlstm.training.arguments import check_support, place_logs, training_arguments
+from textlstm.training.checkpoints import claim_checkpoints, discard_checkpoints
 from textlstm.training.cost import (
     count_parameters,
     describe_environment,
@@ -32,10 +34,12 @@ from textlstm.training.cost import (
 )
 from textlstm.training.evaluation import evaluate_predictions
 from textlstm.training.preparation import Prepared, build_config, build_model, prepare, stream
-from textlstm.training.progress import Report, RunProgress, newest_checkpoint
+from textlstm.training.progress import Report, RunProgress
 from textlstm.training.trainer import EpochPlan, TextLSTMTrainer, TokenRows
 
 Listener = Callable[[Report], None]
+
+CHECKPOINTS_FOLDER = "checkpoints"
 
 
 @dataclass
@@ -78,7 +82,8 @@ def train(
         recipe: one cell; the grid is not read.
         data: loaded from `recipe.data` when None.
         prepared: rows already drawn and encoded for this recipe; made here when None.
-        checkpoints: a folder for checkpoints, from which an interrupted run of the same recipe is resumed.
+        checkpoints: a folder for checkpoints, from which an interrupted run of the same recipe is resumed; whoever
+            has saved the result may remove it.
         listener: called after every update.
 
     Returns:
@@ -86,10 +91,12 @@ def train(
 
     Raises:
         DataError: the data or the size does not fit.
-        RecipeError: the options do not go together, or the device is absent.
+        RecipeError: the options do not go together, or the device, its precision or a tracker is absent.
+        RunFolderError: the checkpoints are of a run with other settings or on other data.
         NonFiniteLossError: the loss or its gradient became NaN or infinite.
     """
     device = choose_device(recipe.device)
+    check_support(recipe, device)
     torch.set_num_threads(recipe.threads)
     if prepared is None:
         prepared = prepare(recipe, data if data is not None else load_recipe_data(recipe))
@@ -111,27 +118,23 @@ def train(
         checkpoints=checkpoints is not None,
         listener=listener,
     )
-    trainer = _trainer(recipe, prepared, model, plan, progress, device, checkpoints)
-    resumed = newest_checkpoint(checkpoints) if checkpoints is not None else None
-    if resumed is not None:
-        progress.resume(resumed)
-    started = time.perf_counter()
-    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    seconds = time.perf_counter() - started
-    progress.finish(model)
-    trained = _collect(
-        recipe,
-        prepared,
-        model,
-        progress,
-        tokens=plan.tokens(int(resumed.name.rpartition("-")[2]) if resumed else 0, trainer.state.global_step),
-        seconds=seconds,
-        evaluation_seconds=trainer.evaluation_seconds,
-        device=device,
-    )
+    resumed = None
     if checkpoints is not None:
-        shutil.rmtree(checkpoints, ignore_errors=True)
-    return trained
+        resumed = claim_checkpoints(checkpoints, recipe, data_fingerprint=prepared.data.fingerprint)
+    with tempfile.TemporaryDirectory(prefix="textlstm-") as scratch:  # the Trainer insists on a folder
+        trainer = _trainer(recipe, prepared, model, plan, progress, device, checkpoints or Path(scratch))
+        if resumed is not None:
+            progress.resume(resumed)
+        try:
+            if not progress.stopped_early:  # that was the last thing before the interruption
+                trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+            progress.finish(model)
+            batches = min(progress.history[-1].step * settings.gradient_accumulation * world, len(plan))
+            return _collect(recipe, prepared, model, progress, tokens=plan.tokens(0, batches), device=device)
+        except NonFiniteLossError:
+            if checkpoints is not None:
+                discard_checkpoints(checkpoints)  # to go on from one would end in the same place
+            raise
 
 
 def finetune(
@@ -151,11 +154,14 @@ def finetune(
     Raises:
         DataError: the data or the size does not fit.
         RecipeError: the options do not go together.
+        RunFolderError: the folder holds checkpoints of a run with other settings or on other data.
         NonFiniteLossError: the loss or its gradient became NaN or infinite.
     """
-    trained = train(recipe, data, checkpoints=out / "checkpoints" if out else None, listener=listener)
-    if out is not None:
+    checkpoints = out / CHECKPOINTS_FOLDER if out is not None else None
+    trained = train(recipe, data, checkpoints=checkpoints, listener=listener)
+    if out is not None and checkpoints is not None:
         trained.save(out)
+        discard_checkpoints(checkpoints)
     return trained.run
 
 
@@ -166,34 +172,9 @@ def _trainer(
     plan: EpochPlan,
     progress: RunProgress,
     device: torch.device,
-    checkpoints: Path | None,
+    folder: Path,
 ) -> TextLSTMTrainer:
     """Set up the Trainer for one run."""
-    settings = recipe.training
-    bf16 = settings.precision == "bf16" or (
-        settings.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
-    )
-    arguments = TrainingArguments(
-        output_dir=str(checkpoints) if checkpoints else "unused",
-        num_train_epochs=1,  # one pass over a plan that holds all epochs
-        gradient_accumulation_steps=settings.gradient_accumulation,
-        learning_rate=settings.learning_rate,
-        max_grad_norm=settings.max_grad_norm,
-        bf16=bf16,
-        fp16=settings.precision == "fp16",
-        use_cpu=device.type == "cpu",
-        seed=stream(recipe.seed, "dropout"),
-        logging_strategy="no",
-        logging_nan_inf_filter=False,  # the default hides NaN
-        save_strategy="no",
-        eval_strategy="no",
-        save_total_limit=1,
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        ddp_find_unused_parameters=False,
-        report_to=list(recipe.trackers) or "none",
-        run_name=recipe.name,
-    )
     held_out, labels = prepared.rows.validation, prepared.rows.train.labels
     assert labels is not None  # noqa: S101 - `prepare` has refused rows without labels
     validation = None
@@ -201,14 +182,16 @@ def _trainer(
         validation = prepared.encoded["validation"], held_out.labels
     trainer = TextLSTMTrainer(
         plan=plan,
-        settings=settings,
+        settings=recipe.training,
         progress=progress,
         validation=validation,
         network=model,
-        args=arguments,
+        args=training_arguments(recipe, device=device, folder=folder),
         rows=TokenRows(prepared.encoded["train"], labels, pad_id=prepared.tokenizer.pad_token_id),
     )
     trainer.remove_callback(PrinterCallback)
+    for callback in trainer.callback_handler.callbacks:
+        place_logs(callback, recipe)
     return trainer
 
 
@@ -219,8 +202,6 @@ def _collect(
     progress: RunProgress,
     *,
     tokens: int,
-    seconds: float,
-    evaluation_seconds: float,
     device: torch.device,
 ) -> Trained:
     """Score every split with the chosen weights and put the run together."""
@@ -232,7 +213,13 @@ def _collect(
     for name, encoded in prepared.encoded.items():
         split = splits[name]
         assert split is not None and split.labels is not None  # noqa: S101 - encoded only when there
-        probabilities = probabilities_from_logits(predict_logits(model, encoded), multi_label=prepared.data.multi_label)
+        logits = predict_logits(model, encoded)
+        if not np.isfinite(logits).all():  # nobody looked at the last update
+            raise NonFiniteLossError(
+                f"Scores should be finite numbers, and after the last update those of the {name} rows are not; the"
+                " learning rate is likely too high: lower training.learning_rate."
+            )
+        probabilities = probabilities_from_logits(logits, multi_label=prepared.data.multi_label)
         metrics[name] = evaluate_predictions(split.labels, probabilities, prepared.data.label_names)
         predictions[name] = predictions_table(split.rows, split.labels, probabilities)
     total, without_embeddings = count_parameters(model)
@@ -240,9 +227,9 @@ def _collect(
         parameters=total,
         parameters_without_embeddings=without_embeddings,
         flops_per_token=flops_per_token(model),
-        train_seconds=seconds,
+        train_seconds=progress.seconds,
         train_tokens=tokens,
-        tokens_per_second=tokens / max(seconds - evaluation_seconds, 1e-9),
+        tokens_per_second=tokens / max(progress.seconds - progress.evaluation_seconds, 1e-9),
         peak_memory_mb=peak,
     )
     data = DataUse(

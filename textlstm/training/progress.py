@@ -44,7 +44,18 @@ class Report:
 
 
 class RunProgress(TrainerCallback):
-    """Keeps one run's history and best weights, and tells the Trainer when to log, evaluate, save and stop."""
+    """Keeps one run's history and best weights, and tells the Trainer when to log, evaluate, save and stop.
+
+    Attributes:
+        history: one record an epoch.
+        best: the best epoch's weights by name; empty without a validation split.
+        best_epoch: passes over the training rows at that epoch's end.
+        stopped_early: whether patience has ended the run.
+        loss_sum: sum of the training losses since the last record, a scalar on the model's device.
+        gradient_norms: norms before clipping since the last record, one an update.
+        seconds: wall time of training, the sessions before an interruption included.
+        evaluation_seconds: the part of it that scoring validation took.
+    """
 
     def __init__(
         self,
@@ -69,6 +80,11 @@ class RunProgress(TrainerCallback):
         self._is_end = set(border_steps.tolist())
         self._resumed_means: tuple[torch.Tensor, ...] = ()
         self._saved_at = time.monotonic()
+        self._began = time.perf_counter()
+        self.loss_sum = torch.zeros(())
+        self.gradient_norms: list[float] = []
+        self.seconds = 0.0
+        self.evaluation_seconds = 0.0
         self.history: list[Epoch] = []
         self.best: dict[str, torch.Tensor] = {}
         self.best_epoch = 0.0
@@ -84,12 +100,23 @@ class RunProgress(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
-        """Start the running mean of weights, once the weights are on their device."""
+        """Start the clock, and the running mean of weights, once the weights are on their device."""
+        self._began = time.perf_counter() - self.seconds
         if self.settings.weight_averaging and self.average is None:
             self.average = WeightAverage(kwargs["model"], decay=self.settings.weight_averaging)
         if self._resumed_means and self.average is not None:
             for mean, stored in zip(self.average.mean, self._resumed_means, strict=True):
                 mean.copy_(stored)
+
+    def on_train_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        """Stop the clock."""
+        self.seconds = time.perf_counter() - self._began
 
     def epoch_at(self, step: int) -> float:
         """Passes over the training rows after `step` updates."""
@@ -137,6 +164,8 @@ class RunProgress(TrainerCallback):
                 clipped=float(logs["clipped"]),
             )
             self.history.append(record)
+            self.loss_sum = torch.zeros(())
+            self.gradient_norms.clear()
 
     def on_evaluate(
         self,
@@ -197,8 +226,16 @@ class RunProgress(TrainerCallback):
             "best_epoch": self.best_epoch,
             "best_figure": self.best_figure if self.best else None,
             "epochs_without_gain": self.epochs_without_gain,
+            "stopped_early": self.stopped_early,
+            "loss_sum": self.loss_sum.item(),
+            "gradient_norms": self.gradient_norms,
+            "seconds": time.perf_counter() - self._began,
+            "evaluation_seconds": self.evaluation_seconds,
         }
-        (folder / STATE_FILE).write_text(json.dumps(own), "utf-8")
+        # By rename, and last: a checkpoint that has this file is whole.
+        partial = folder / f"{STATE_FILE}.partial"
+        partial.write_text(json.dumps(own), "utf-8")
+        partial.replace(folder / STATE_FILE)
 
     def resume(self, folder: Path) -> None:
         """Take up our own state from a checkpoint.
@@ -209,20 +246,11 @@ class RunProgress(TrainerCallback):
         own = json.loads((folder / STATE_FILE).read_text("utf-8"))
         self.history = [Epoch.model_validate(record) for record in own["history"]]
         self.best_epoch, self.epochs_without_gain = own["best_epoch"], own["epochs_without_gain"]
+        self.stopped_early = own["stopped_early"]
+        self.loss_sum = torch.tensor(own["loss_sum"])
+        self.gradient_norms = own["gradient_norms"]
+        self.seconds, self.evaluation_seconds = own["seconds"], own["evaluation_seconds"]
         self.best_figure = float("-inf") if own["best_figure"] is None else own["best_figure"]
         weights = load_file(folder / WEIGHTS_FILE)
         self.best = {name.removeprefix("best."): value for name, value in weights.items() if name.startswith("best.")}
         self._resumed_means = tuple(weights[name] for name in sorted(weights) if name.startswith("mean."))
-
-
-def newest_checkpoint(folder: Path) -> Path | None:
-    """Find the newest complete checkpoint.
-
-    Args:
-        folder: where the Trainer writes `checkpoint-<step>` folders.
-
-    Returns:
-        The one with most steps that has our own state too, which is written last; None when there is none.
-    """
-    complete = [path.parent for path in folder.glob(f"checkpoint-*/{STATE_FILE}")]
-    return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)

@@ -112,9 +112,7 @@ class EpochPlan:
 class TextLSTMTrainer(Trainer):
     """Trainer with this package's batches, optimizer, clipping and scoring.
 
-    Attributes:
-        gradient_norms: norms before clipping since the last log.
-        evaluation_seconds: time spent on scoring validation so far.
+    What it finds out on the way is kept by `progress`, which writes it into checkpoints.
     """
 
     def __init__(
@@ -142,8 +140,6 @@ class TextLSTMTrainer(Trainer):
         super().__init__(model=network, train_dataset=rows, callbacks=[progress], **kwargs)
         self.network, self.rows = network, rows
         self.plan, self.settings, self.progress, self.validation = plan, settings, progress, validation
-        self.gradient_norms: list[float] = []
-        self.evaluation_seconds = 0.0
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """One loader over all epochs' batches."""
@@ -216,8 +212,14 @@ class TextLSTMTrainer(Trainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         if average is not None:
             average.swap()
-        self.evaluation_seconds += time.perf_counter() - started
+        self.progress.evaluation_seconds += time.perf_counter() - started
         return metrics
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ANN401
+        """Compute one batch's gradients, and add up its loss."""
+        loss = super().training_step(*args, **kwargs)
+        self.progress.loss_sum = self.progress.loss_sum.to(loss.device) + loss
+        return loss
 
     def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor:
         """Clip as the recipe says, and stop at the first norm that is no number."""
@@ -227,9 +229,10 @@ class TextLSTMTrainer(Trainer):
         norm = clip_gradients(model.parameters(), self.args.max_grad_norm)
         value = norm.item()
         # In half precision the scaler itself meets an infinite norm by skipping the step and lowering its scale.
-        if scaler is None and not np.isfinite(value):
+        if np.isfinite(value):
+            self.progress.gradient_norms.append(value)
+        elif scaler is None:
             raise NonFiniteLossError(self._explain("the gradient norm", value))
-        self.gradient_norms.append(value)
         return norm
 
     def _explain(self, what: str, value: float) -> str:
@@ -241,10 +244,16 @@ class TextLSTMTrainer(Trainer):
         )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add mean gradient norm and the share of clipped steps since the last log."""
-        if "loss" in logs and self.gradient_norms:
-            norms = np.array(self.gradient_norms)
+        """Word a record of training: mean loss and gradient norm, and the share of clipped steps, since the last one.
+
+        The Trainer's own mean starts anew when a run is resumed in the middle of an epoch; this sum does not.
+        """
+        if "loss" in logs:
+            updates = self.state.global_step - (self.progress.history[-1].step if self.progress.history else 0)
+            # A batch's loss comes divided by the number of batches of its update.
+            total = self.accelerator.reduce(self.progress.loss_sum, reduction="mean").item()
+            norms = np.array(self.progress.gradient_norms or [0.0])
+            logs["loss"] = total / updates
             logs["grad_norm"] = float(norms.mean())
             logs["clipped"] = float((norms > self.args.max_grad_norm).mean())
-            self.gradient_norms.clear()
         super().log(logs, start_time)

@@ -1,0 +1,66 @@
+"""Real cells on tiny data: written down, paired over depths, and the same whether or not the grid was interrupted."""
+
+import pytest
+
+import textlstm.training.preparation as preparation
+from textlstm.experiment.cells import TrainCell
+from textlstm.experiment.executors import serial
+from textlstm.experiment.grid import plan_cells, run_grid
+from textlstm.experiment.runs import read_runs
+from textlstm.results import read_predictions
+
+GRID = {"grid.layers": [1, 2], "grid.sizes": [20, "full"], "training.epochs": 1}
+
+
+def figures(runs):
+    """All that must not depend on the clock."""
+    return [(run.cell, run.metrics, run.history, run.best_epoch, run.cost.train_tokens) for run in runs]
+
+
+def test_a_grid_interrupted_in_the_middle_ends_like_one_that_was_not(tmp_path, tiny_recipe, tiny_data):
+    recipe = tiny_recipe(GRID)
+    whole = run_grid(recipe, tmp_path / "whole", run_cell=TrainCell(tiny_data), executor=serial)
+
+    def stop(cell, run, finished_before):
+        if (cell.layers, cell.size) == (1, "full"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_grid(recipe, tmp_path / "cut", run_cell=TrainCell(tiny_data), executor=serial, listener=stop)
+    assert len(read_runs(tmp_path / "cut")) == 3
+    kept = []
+    cut = run_grid(
+        recipe,
+        tmp_path / "cut",
+        run_cell=TrainCell(tiny_data),
+        executor=serial,
+        data_fingerprint=tiny_data.fingerprint,
+        listener=lambda cell, run, finished_before: kept.append(finished_before),
+    )
+    assert kept.count(True) == 3
+    assert figures(cut) == figures(whole)
+    for cell in plan_cells(recipe):
+        ours, theirs = (read_predictions(tmp_path / name / cell.path, "test") for name in ("cut", "whole"))
+        assert ours == theirs
+        assert len(ours) == 30
+
+
+def test_depths_of_one_size_and_seed_share_their_rows_and_are_encoded_once(
+    tmp_path, tiny_recipe, tiny_data, monkeypatch
+):
+    prepared = []
+    prepare = preparation.prepare
+
+    def counted(recipe, data):
+        prepared.append((recipe.data.size, recipe.seed))
+        return prepare(recipe, data)
+
+    monkeypatch.setattr(preparation, "prepare", counted)
+    recipe = tiny_recipe({**GRID, "grid.seeds": 2, "grid.sizes": [20]})
+    run_grid(recipe, tmp_path, run_cell=TrainCell(tiny_data), executor=serial)
+    assert prepared == [(20, 0), (20, 1)]
+    rows = {
+        cell.path: read_predictions(tmp_path / cell.path, "train")["row"].to_pylist() for cell in plan_cells(recipe)
+    }
+    one, two = ([path for path in rows if f"seed={seed}" in str(path)] for seed in (0, 1))
+    assert rows[one[0]] == rows[one[1]] != rows[two[0]] == rows[two[1]]

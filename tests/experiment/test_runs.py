@@ -1,0 +1,127 @@
+"""A folder of runs: whole or not there, kept when finished, refused when it is of something else."""
+
+import json
+
+import pytest
+
+from textlstm.errors import RunFolderError
+from textlstm.experiment.runs import finished_run, read_runs, write_run
+from textlstm.recipe import load_recipe
+from textlstm.results import RESULT_FILE, read_predictions, read_run
+
+
+def written(folder, recipe, make_run, make_predictions, **options):
+    run = make_run(recipe, **options)
+    write_run(folder, run, make_predictions(), recipe)
+    return run
+
+
+def test_what_is_written_is_what_is_read(tmp_path, tiny_recipe, make_run, make_predictions):
+    recipe = tiny_recipe({"model.num_layers": 2, "grid.layers": [2]})
+    run = written(tmp_path / "a" / "b", recipe, make_run, make_predictions)
+    folder = tmp_path / "a" / "b"
+    assert read_run(folder) == finished_run(folder, recipe) == run
+    assert load_recipe(folder / "recipe.yaml") == recipe
+    assert json.loads((folder / "environment.json").read_text()) == run.environment
+    for name, table in make_predictions().items():
+        assert read_predictions(folder, name).to_pydict() == table.to_pydict()
+    assert {path.name for path in folder.iterdir()} == {
+        "recipe.yaml",
+        "environment.json",
+        "predictions.parquet",
+        "result.json",
+    }
+
+
+@pytest.mark.parametrize("survivors", range(4))
+def test_a_write_cut_off_anywhere_leaves_an_unfinished_folder_that_can_be_written_again(
+    tmp_path, tiny_recipe, make_run, make_predictions, monkeypatch, survivors
+):
+    recipe = tiny_recipe()
+    replaced = []
+
+    def cut_off(self, target):
+        if len(replaced) == survivors:
+            raise KeyboardInterrupt
+        replaced.append(target)
+        return rename(self, target)
+
+    from pathlib import Path
+
+    rename = Path.replace
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            written(tmp_path, recipe, make_run, make_predictions)
+    assert finished_run(tmp_path, recipe) is None
+    assert list(tmp_path.glob("*.partial"))
+    run = written(tmp_path, recipe, make_run, make_predictions)
+    assert finished_run(tmp_path, recipe) == run
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_an_absent_or_empty_folder_is_unfinished(tmp_path, tiny_recipe):
+    assert finished_run(tmp_path, tiny_recipe()) is None
+    assert finished_run(tmp_path / "absent", tiny_recipe()) is None
+
+
+def test_a_changed_recipe_is_refused_by_naming_the_keys(tmp_path, tiny_recipe, make_run, make_predictions):
+    written(tmp_path, tiny_recipe(), make_run, make_predictions)
+    changed = tiny_recipe({"training.learning_rate": 0.5, "model.pooling": "mean", "name": "other", "data.mirror": "m"})
+    with pytest.raises(RunFolderError) as caught:
+        finished_run(tmp_path, changed)
+    text = str(caught.value)
+    assert "(model.pooling was 'max', is 'mean'; training.learning_rate was 0.02, is 0.5)" in text
+    assert "--out" in text
+
+
+def test_what_cannot_change_a_result_does_not_matter(tmp_path, tiny_recipe, make_run, make_predictions):
+    run = written(tmp_path, tiny_recipe(), make_run, make_predictions)
+    same = tiny_recipe({"name": "other", "grid.seeds": 7, "preview": True, "data.mirror": "m", "trackers": ["wandb"]})
+    assert finished_run(tmp_path, same) == run
+
+
+def test_a_default_that_moved_between_versions_is_a_change(tmp_path, tiny_recipe, make_run, make_predictions):
+    """Fingerprints leave defaults out, so they would not see it; the stored values do."""
+    recipe = tiny_recipe()
+    run = make_run(recipe)
+    settings = {**run.settings, "training": {**run.settings["training"], "weight_decay": 0.777}}
+    write_run(tmp_path, run.model_copy(update={"settings": settings}), make_predictions(), recipe)
+    with pytest.raises(RunFolderError, match=r"training\.weight_decay was 0\.777"):
+        finished_run(tmp_path, recipe)
+
+
+def test_other_data_is_refused(tmp_path, tiny_recipe, make_run, make_predictions):
+    run = written(tmp_path, tiny_recipe(), make_run, make_predictions, fingerprint="a" * 16)
+    assert finished_run(tmp_path, tiny_recipe(), data_fingerprint="a" * 16) == run
+    assert finished_run(tmp_path, tiny_recipe()) == run
+    with pytest.raises(RunFolderError, match=r"on other data: here had fingerprint a{16} and has b{16} now"):
+        finished_run(tmp_path, tiny_recipe(), data_fingerprint="b" * 16)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"name": "x"}', b"\xff\xfe", b"null"])
+def test_a_damaged_result_is_said(tmp_path, tiny_recipe, content):
+    (tmp_path / RESULT_FILE).write_bytes(content)
+    with pytest.raises(RunFolderError, match=r"result\.json should hold one run as JSON and does not"):
+        finished_run(tmp_path, tiny_recipe())
+    with pytest.raises(RunFolderError):
+        read_runs(tmp_path)
+
+
+def test_runs_are_read_in_the_order_of_layers_size_and_seed(tmp_path, tiny_recipe, make_run, make_predictions):
+    cells = [(2, 50, 1), (1, "full", 0), (1, 500, 0), (10, 50, 0), (2, 50, 0), (1, 50, 11), (1, 50, 2)]
+    for number, (layers, size, seed) in enumerate(cells):
+        recipe = tiny_recipe({"model.num_layers": layers, "data.size": size, "seed": seed})
+        written(tmp_path / f"any {number}" / "name", recipe, make_run, make_predictions)
+    (tmp_path / "summary.json").write_text("{}")
+    (tmp_path / "any 0" / "notes.txt").write_text("mine")
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "unfinished" / "result.json.partial").write_text("{")
+    found = [tuple(run.cell.values()) for run in read_runs(tmp_path)]
+    assert found == [(1, 50, 2), (1, 50, 11), (1, 500, 0), (1, "full", 0), (2, 50, 0), (2, 50, 1), (10, 50, 0)]
+
+
+@pytest.mark.parametrize("name", [".", "absent"])
+def test_a_folder_without_runs_is_said(tmp_path, name):
+    with pytest.raises(RunFolderError, match="has none; run a recipe into it first"):
+        read_runs(tmp_path / name)
