@@ -1,9 +1,10 @@
-"""Texts with a planted rule and a recipe so small that a run on them takes a third of a second."""
+"""Texts with a planted rule, a recipe so small that a run takes a third of a second, and runs made without training."""
 
 import numpy as np
 import pytest
 
 from textlstm.recipe import validate
+from textlstm.results import Cost, DataUse, Epoch, Estimate, Run, SplitMetrics, predictions_table
 from textlstm.text.datasets import load_data
 
 FILLERS = "the a film story it was and of plot seen".split()
@@ -11,6 +12,7 @@ KEYS = {"neg": "bad", "pos": "good"}
 TINY = {
     "name": "tiny",
     "data": {"source": "texts in memory"},
+    "tokenizer": {"kind": "word", "min_frequency": 1},
     "model": {
         "embedding_size": 8,
         "hidden_size": 8,
@@ -56,3 +58,57 @@ def tiny_recipe():
 def tiny_data():
     """60 training, 30 validation and 30 test rows."""
     return load_data(_planted(60, 0), validation=_planted(30, 1), test=_planted(30, 2))
+
+
+def _metrics(accuracy, rows=40):
+    figure = Estimate(value=accuracy, low=max(0.0, accuracy - 0.1), high=min(1.0, accuracy + 0.1))
+    return SplitMetrics(rows=rows, accuracy=figure, macro_f1=figure, log_loss=figure, ece=figure, per_class=[])
+
+
+def _run(recipe, *, accuracy=0.75, fingerprint="0" * 16):
+    layers = recipe.model.num_layers
+    return Run(
+        name=recipe.name,
+        cell={"layers": layers, "size": recipe.data.size, "seed": recipe.seed},
+        fingerprint=recipe.fingerprint(),
+        settings=recipe.model_dump(mode="json", exclude={"grid"}),
+        data=DataUse(
+            source="here",
+            fingerprint=fingerprint,
+            label_names=["neg", "pos"],
+            multi_label=False,
+            rows={"train": 60, "test": 40},
+            labels_used=60,
+            notes=[],
+        ),
+        metrics={"train": _metrics(1.0), "test": _metrics(accuracy)},
+        history=[Epoch(epoch=1, step=8, train_loss=0.5, learning_rate=0.1, gradient_norm=1.0, clipped=0.0)],
+        best_epoch=1,
+        stopped_early=False,
+        cost=Cost(
+            parameters=1000 * layers,
+            parameters_without_embeddings=800,
+            flops_per_token=1600,
+            train_seconds=float(layers),
+            train_tokens=500,
+            tokens_per_second=500.0,
+            peak_memory_mb=300.0,
+        ),
+        environment={"torch": "2"},
+    )
+
+
+def _predictions(rows=4):
+    chances = np.tile([0.25, 0.75], (rows, 1))
+    return {name: predictions_table(np.arange(rows), np.ones(rows, dtype=int), chances) for name in ("train", "test")}
+
+
+@pytest.fixture(scope="session")
+def make_run():
+    """Makes a run of a recipe as plain values."""
+    return _run
+
+
+@pytest.fixture(scope="session")
+def make_predictions():
+    return _predictions

@@ -45,16 +45,22 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-@app.callback()
-def _version(
-    version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
-) -> None:
-    """Answer what is asked before any command."""
-    if version:
-        from importlib.metadata import version as installed
+def _print_version(asked: bool) -> None:
+    """Answer `--version`, which needs no command."""
+    if asked:
+        from importlib.metadata import version
 
-        typer.echo(installed("textlstm"))
+        typer.echo(version("textlstm"))
         raise typer.Exit
+
+
+@app.callback()
+def _before_any_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 @app.command()

@@ -126,7 +126,7 @@ class TrainProgress(_Display):
                 words += (
                     f", validation loss {last.validation_loss:.3f}, accuracy {100 * last.validation_accuracy:.1f} %"
                 )
-            elif report.step == last.step:
+            elif report.step == last.step and not report.done:
                 return  # validation is scored after the log; the next update has it
             self.said = len(report.history)
             self.bar.update(self.task, description=words)

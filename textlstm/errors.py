@@ -52,6 +52,11 @@ class MissingExtraError(TextLSTMError):
             extra: the extra of this package that installs it.
         """
         super().__init__(f"{package} is needed here and is not installed; pip install 'textlstm[{extra}]' brings it.")
+        self._names = package, extra
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        """Travel from a worker process to its parent, which builds the error anew from its names."""
+        return type(self), self._names
 
 
 class TrainingError(TextLSTMError):

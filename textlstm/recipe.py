@@ -78,14 +78,14 @@ class TokenizerSection(Section):
 class TrainingSection(Section):
     """How one run is trained."""
 
-    epochs: PositiveInt = Field(20, description="passes over the training rows, at most")
-    min_updates: int = Field(400, ge=0, description="fewest optimizer updates; epochs are added to a small subset")
+    epochs: PositiveInt = Field(8, description="passes over the training rows, at most")
+    min_updates: int = Field(1000, ge=0, description="fewest optimizer updates; epochs are added to a small subset")
     batch_size: PositiveInt = Field(
         32, description="rows a batch on average; batches hold equal tokens, not equal rows"
     )
     learning_rate: float = Field(2e-3, gt=0, description="highest rate of the schedule")
     embedding_learning_rate: float | None = Field(
-        None, ge=0, description="rate of the word embeddings; the same when absent"
+        2e-2, ge=0, description="rate of the word embeddings, whose rows are met less often; null takes learning_rate"
     )
     schedule: Literal["cosine", "one_cycle", "linear", "constant"] = Field(
         "cosine", description="course of the rate after warm-up"
@@ -95,7 +95,7 @@ class TrainingSection(Section):
     max_grad_norm: float = Field(1.0, gt=0, description="global gradient norm above which gradients are scaled down")
     gradient_accumulation: PositiveInt = Field(1, description="batches whose gradients are averaged into one update")
     patience: PositiveInt | None = Field(
-        4, description="epochs without a better validation figure before the run stops"
+        5, description="epochs without a better validation figure before the run stops"
     )
     choose_by: Literal["log_loss", "accuracy", "macro_f1"] = Field(
         "log_loss", description="validation figure that picks the epoch"

@@ -66,7 +66,8 @@ def model_section() -> type[Section]:
         resolved = _Resolve(aliases).visit(statement.annotation)
         default = ast.literal_eval(statement.value)
         fields[name] = (_annotation(resolved), Field(default, description=_docstring(following)))
-    return create_model("ModelSection", __base__=Section, **fields)
+    # Workers take recipes by pickle, which looks the class up where it is given its name.
+    return create_model("ModelSection", __base__=Section, __module__="textlstm.recipe", **fields)
 
 
 def _target(node: ast.Assign | ast.AnnAssign) -> str:

@@ -144,7 +144,6 @@ SECOND = {
     "choose_by": "accuracy",
     "weight_averaging": 0.9,
     "class_weights": "balanced",
-    "unknown_words": 3.0,
 }
 """Another value for each key; `precision` and `checkpoint_seconds` have tests of their own."""
 
@@ -171,7 +170,6 @@ FIRST = {
     "choose_by": "log_loss",
     "weight_averaging": 0.0,
     "class_weights": "none",
-    "unknown_words": 0.0,
 }
 
 

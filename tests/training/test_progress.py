@@ -91,7 +91,9 @@ def test_logs_and_scores_come_at_borders_and_the_listener_at_every_update(tiny_r
         progress.on_step_end(None, TrainerState(global_step=step, max_steps=5), control)
         asked.append((control.should_log, control.should_evaluate, control.should_save))
     assert asked == [(step in (2, 5), step in (2, 5), False) for step in range(1, 6)]
-    assert [(report.step, report.steps) for report in reports] == [(step, 5) for step in range(1, 6)]
+    progress.on_train_end(None, TrainerState(global_step=5, max_steps=5), TrainerControl())
+    assert [(report.step, report.steps) for report in reports] == [*((step, 5) for step in range(1, 6)), (5, 5)]
+    assert [report.done for report in reports] == [False] * 5 + [True]
 
 
 def test_without_validation_nothing_is_scored_and_the_last_epoch_counts(tiny_recipe):

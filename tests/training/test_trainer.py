@@ -69,7 +69,7 @@ def test_the_batch_size_is_a_mean():
 @pytest.mark.parametrize("labels", [np.array([0, 1, 2]), np.array([[True, False], [False, False], [True, True]])])
 def test_a_batch_is_padded_with_its_mask_and_labels(labels):
     encoded = Encoded(np.array([5, 6, 7, 8, 9], dtype=np.int32), np.array([0, 1, 4, 5]))
-    batch = TokenRows(encoded, labels, pad_id=0, unknown=None).__getitems__([1, 2])
+    batch = TokenRows(encoded, labels, pad_id=0).__getitems__([1, 2])
     assert batch["input_ids"].tolist() == [[6, 7, 8], [9, 0, 0]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
     assert batch["labels"].tolist() == labels[[1, 2]].tolist()

@@ -77,7 +77,7 @@ _run_cell: RunCell
 
 def _start_worker(run_cell: RunCell) -> None:
     """Keep what every cell needs; leave Ctrl-C to the parent."""
-    global _run_cell  # noqa: PLW0603 - a worker process has no other place that lives from call to call
+    global _run_cell
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # each worker has its own share of the cores
     _run_cell = run_cell

@@ -72,11 +72,11 @@ class TextLSTMConfig(PreTrainedConfig):
     class_weights: list[float] | None = None
     """One weight per class in the loss; for multi-label data the weight of the positive answers of each label."""
 
-    embedding_size: int = 300
+    embedding_size: int = 128
     """Width of the word embeddings."""
     num_layers: int = 1
     """Number of stacked LSTM layers."""
-    hidden_size: int | list[int] = 256
+    hidden_size: int | list[int] = 128
     """Width of each layer in each direction: one number, or a list with one for each layer."""
     bidirectional: bool = True
     """Whether every layer also reads the text from its end."""
@@ -91,9 +91,9 @@ class TextLSTMConfig(PreTrainedConfig):
     gate_activation: str | list[str] = "sigmoid"
     """Activation of the gates, one name or one for each layer: sigmoid or hard_sigmoid (which leaves the fused kernel)."""  # noqa: E501
 
-    embedding_dropout: float = 0.1
+    embedding_dropout: float = 0.3
     """Share of the vocabulary's words that are dropped from a whole batch in training."""
-    input_dropout: float = 0.2
+    input_dropout: float = 0.3
     """Share of embedding features dropped in training, the same ones throughout a text."""
     layer_dropout: float = 0.3
     """Share of features dropped in training before each of layers 2 and up, the same ones throughout a text."""

@@ -68,16 +68,17 @@ class TextLSTMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             This classifier.
 
         Raises:
-            DataError: lengths differ, a text is not a string or is empty, or there is one class only.
+            DataError: lengths differ, a text is not a string, a label is missing or of another kind than the others,
+                or there is one class only.
             RecipeError: a setting is wrong.
         """
         texts, labels = _texts(X), np.asarray(y)
-        if len(texts) != len(labels):
-            raise DataError(f"fit takes one label a text, and got {len(texts)} texts and {len(labels)} labels.")
-        if labels.ndim == 2:
-            self.classes_, codes = np.arange(labels.shape[1]), labels.astype(bool)
-        else:
-            self.classes_, codes = np.unique(labels, return_inverse=True)
+        if not texts or len(texts) != len(labels):
+            raise DataError(
+                f"fit takes at least one text and one label a text, and got {len(texts)} texts and {len(labels)}"
+                " labels."
+            )
+        self.classes_, codes = _classes(labels)
         names = [str(name) for name in self.classes_]
         split = Split(pa.array(texts, pa.large_string()), codes, np.arange(len(texts)))
         data = TextData({"train": split}, names, labels.ndim == 2, "texts in memory", split.digest().hex()[:16], [])
@@ -124,6 +125,26 @@ class TextLSTMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         tags.input_tags.string, tags.input_tags.two_d_array = True, False
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _classes(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Find the classes, and each row's class number or its row of truth values."""
+    if labels.ndim == 2 and np.isin(labels, (0, 1)).all():
+        return np.arange(labels.shape[1]), labels.astype(bool)
+    if labels.ndim != 1:
+        raise DataError(
+            "Labels are one column of any kind, or for multi-label several columns of 0 and 1, and have shape"
+            f" {labels.shape} with other values; pass one of these."
+        )
+    for row, label in enumerate(labels.tolist()):
+        if label is None or (isinstance(label, float) and label != label):
+            raise DataError(f"fit takes a label for every text, and row {row} has no label; drop such rows first.")
+    try:
+        classes, codes = np.unique(labels, return_inverse=True)
+    except TypeError:
+        kinds = ", ".join(sorted({type(label).__name__ for label in labels.tolist()}))
+        raise DataError(f"Labels should be of one kind, and are {kinds}; turn all of them into strings.") from None
+    return classes, codes
 
 
 def _texts(values: Sequence[str] | NDArray[Any]) -> list[str]:

@@ -84,7 +84,7 @@ def train(
         prepared: rows already drawn and encoded for this recipe; made here when None.
         checkpoints: a folder for checkpoints, from which an interrupted run of the same recipe is resumed; whoever
             has saved the result may remove it.
-        listener: called after every update.
+        listener: called after every update, and at the end.
 
     Returns:
         The run, its model and its predictions.
@@ -146,7 +146,7 @@ def finetune(
         recipe: settings; the grid is not read.
         data: loaded from `recipe.data` when None.
         out: folder for model and tokenizer; an interrupted run is resumed from checkpoints below it.
-        listener: called after every update.
+        listener: called after every update, and at the end.
 
     Returns:
         The run.

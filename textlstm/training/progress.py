@@ -35,12 +35,14 @@ class Report:
         steps: updates planned; early stopping may end sooner.
         epoch: passes over the training rows so far.
         history: records of the epochs so far.
+        done: whether this is the last report; the others come before their update is logged and scored.
     """
 
     step: int
     steps: int
     epoch: float
     history: list[Epoch]
+    done: bool = False
 
 
 class RunProgress(TrainerCallback):
@@ -73,7 +75,7 @@ class RunProgress(TrainerCallback):
             border_steps: (epochs,) updates done at the end of each epoch.
             validated: whether there is a validation split to choose the epoch by.
             checkpoints: whether to write checkpoints.
-            listener: called after every update.
+            listener: called after every update, and at the end.
         """
         self.settings, self.validated, self.checkpoints, self.listener = settings, validated, checkpoints, listener
         self._ends = border_steps
@@ -115,8 +117,9 @@ class RunProgress(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
-        """Stop the clock."""
+        """Stop the clock, and report the last epoch's figures too."""
         self.seconds = time.perf_counter() - self._began
+        self._report(state, done=True)
 
     def epoch_at(self, step: int) -> float:
         """Passes over the training rows after `step` updates."""
@@ -142,8 +145,13 @@ class RunProgress(TrainerCallback):
             control.should_evaluate = self.validated
         if self.checkpoints and time.monotonic() - self._saved_at >= self.settings.checkpoint_seconds:
             control.should_save = True
+        self._report(state)
+
+    def _report(self, state: TrainerState, *, done: bool = False) -> None:
+        """Tell the listener how far the run is."""
         if self.listener is not None:
-            self.listener(Report(step, state.max_steps, self.epoch_at(step), self.history))
+            step = state.global_step
+            self.listener(Report(step, state.max_steps, self.epoch_at(step), self.history, done))
 
     def on_log(
         self,
