@@ -67,20 +67,23 @@ def _before_any_command(
 def run(
     recipe: Name,
     out: Annotated[Path | None, typer.Option("--out", help="folder of the runs; runs/<name> when absent")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="runs at a time; as many as processors when absent")
+    ] = None,
     settings: opt.Settings = None,
     as_json: opt.AsJson = False,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
     """Compare layers x data sizes x seeds as a recipe says; finished cells are kept, so an interrupted run goes on."""
-    from textlstm.cli_progress import GridProgress, print_table, quiet_libraries
+    from textlstm.cli_progress import GridProgress, available_threads, print_table, quiet_libraries
 
     chosen = load_recipe(recipe).override(dict(parse_override(text) for text in settings or []))
     folder = opt.writable_folder(out or Path("runs") / chosen.name)
     with GridProgress(chosen, folder, quiet=quiet) as progress:
         from textlstm.analysis.comparison import comparison_table, summarize, write_summary
         from textlstm.experiment.cells import TrainCell
-        from textlstm.experiment.executors import serial
+        from textlstm.experiment.executors import Processes
         from textlstm.experiment.grid import plan_cells, run_grid
         from textlstm.text.protocol import check_size, load_recipe_data, with_test_split
         from textlstm.training.preparation import check_model_options
@@ -95,7 +98,7 @@ def run(
             chosen,
             folder,
             run_cell=TrainCell(data),
-            executor=serial,
+            executor=Processes(workers or max(1, available_threads() // chosen.threads)),
             data_fingerprint=data.fingerprint,
             listener=progress.cell_done,
         )

@@ -10,119 +10,18 @@ import difflib
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveInt, ValidationError
 
 from textlstm.errors import RecipeError
-from textlstm.recipe_model import Section, model_section
+from textlstm.recipe_model import Section
+from textlstm.recipe_sections import DataSection, GridSection, ModelSection, TokenizerSection, TrainingSection
 
 _HERE = Path(__file__).parent
 RECIPE_FOLDERS = (_HERE / "_recipes", _HERE.parent / "recipes")
 """Where the shipped recipes lie: inside an installed wheel, and in a checkout."""
-
-Share = Annotated[float, Field(ge=0.0, lt=1.0)]
-Size = Annotated[int, Field(ge=2)] | Literal["full"]
-if TYPE_CHECKING:
-
-    class ModelSection(Section):
-        """The `model:` part, as far as a type checker can know it."""
-
-        num_layers: int = 1
-else:
-    ModelSection = model_section()
-
-
-class DataSection(Section):
-    """Which texts and labels, and how many of them."""
-
-    source: str = Field(description="Hub id, file, folder or embedded corpus")
-    mirror: str | None = Field(None, description="folder name below TEXTLSTM_DATA_DIR that is looked in before the Hub")
-    config: str | None = Field(None, description="configuration name of a Hub data set")
-    revision: str | None = Field(None, description="branch, tag or commit of a Hub data set")
-    text_columns: list[str] | None = Field(None, description="columns joined to one text; inferred when absent")
-    label_column: str | None = Field(None, description="the column of labels; inferred when absent")
-    label_names: list[str] | None = Field(
-        None, description="all labels in the order of the outputs; natural sort when absent"
-    )
-    label_separator: str | None = Field(None, description="splits one cell into several labels (multi-label)")
-    encoding: str | None = Field(None, description="text encoding of csv, tsv and json files; utf-8 when absent")
-    validation: str | None = Field(None, description="data for choosing the epoch, when not a split of the source")
-    test: str | None = Field(None, description="data for the final score, when not a split of the source")
-    on_bad_rows: Literal["error", "drop"] = Field(
-        "error", description="rows without text or label: stop, or drop and count"
-    )
-    size: Size = Field("full", description="labeled rows to use, validation included")
-
-
-class TokenizerSection(Section):
-    """How text becomes ids."""
-
-    kind: Literal["word", "bpe", "wordpiece", "unigram", "pretrained"] = Field(
-        "word", description="trained on the training split, or `pretrained` from `source`"
-    )
-    source: str | None = Field(None, description="Hub id or path of a tokenizer, with kind `pretrained`")
-    vocab_size: PositiveInt = Field(30_000, description="largest vocabulary")
-    min_frequency: PositiveInt = Field(2, description="times a word must occur in the training texts to be kept")
-    lowercase: bool = Field(True, description="fold case")
-    max_length: PositiveInt = Field(256, description="tokens of a text that are read; the rest is cut off")
-
-    @model_validator(mode="after")
-    def _source_belongs_to_pretrained(self) -> TokenizerSection:
-        if (self.kind == "pretrained") != (self.source is not None):
-            raise ValueError("kind `pretrained` and `source` go together: give both, or neither")
-        return self
-
-
-class TrainingSection(Section):
-    """How one run is trained."""
-
-    epochs: PositiveInt = Field(8, description="passes over the training rows, at most")
-    min_updates: int = Field(1000, ge=0, description="fewest optimizer updates; epochs are added to a small subset")
-    batch_size: PositiveInt = Field(
-        32, description="rows a batch on average; batches hold equal tokens, not equal rows"
-    )
-    learning_rate: float = Field(2e-3, gt=0, description="highest rate of the schedule")
-    embedding_learning_rate: float | None = Field(
-        2e-2, ge=0, description="rate of the word embeddings, whose rows are met less often; null takes learning_rate"
-    )
-    schedule: Literal["cosine", "one_cycle", "linear", "constant"] = Field(
-        "cosine", description="course of the rate after warm-up"
-    )
-    warmup: Share = Field(0.06, description="share of the updates during which the rate rises")
-    weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay (AdamW)")
-    max_grad_norm: float = Field(1.0, gt=0, description="global gradient norm above which gradients are scaled down")
-    gradient_accumulation: PositiveInt = Field(1, description="batches whose gradients are averaged into one update")
-    patience: PositiveInt | None = Field(
-        5, description="epochs without a better validation figure before the run stops"
-    )
-    choose_by: Literal["log_loss", "accuracy", "macro_f1"] = Field(
-        "log_loss", description="validation figure that picks the epoch"
-    )
-    weight_averaging: Share = Field(
-        0.0, description="decay of the running mean of weights used for prediction; 0 is off"
-    )
-    class_weights: Literal["none", "balanced"] = Field(
-        "none", description="`balanced` weighs classes by inverse frequency"
-    )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="auto: bf16 on devices that have it, fp32 on CPU"
-    )
-    checkpoint_seconds: PositiveInt = Field(120, description="least time between checkpoints, for runs that keep them")
-
-
-class GridSection(Section):
-    """The axes of a comparison."""
-
-    layers: list[PositiveInt] = Field([1], min_length=1, description="numbers of stacked layers")
-    sizes: list[Size] = Field(["full"], min_length=1, description="numbers of labeled rows, or `full`")
-    seeds: PositiveInt | list[int] = Field(1, description="how many seeds, or which")
-
-    @property
-    def seed_list(self) -> list[int]:
-        """The seeds themselves, counted from 0 when only their number is given."""
-        return list(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
 
 
 class Recipe(Section):

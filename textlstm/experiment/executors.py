@@ -37,7 +37,7 @@ class Processes:
     """Runs cells in worker processes that import torch and take the data once, and live for many cells.
 
     Attributes:
-        workers: number of processes.
+        workers: number of processes; with one, or for one cell, no process is started.
     """
 
     workers: int
@@ -53,7 +53,8 @@ class Processes:
             Each cell with its run, as it is finished.
         """
         waiting = list(cells)
-        if not waiting:
+        if self.workers == 1 or len(waiting) < 2:
+            yield from serial(waiting, run_cell)
             return
         # A forked child of a process that has started torch's threads may hang, so workers start afresh.
         pool = ProcessPoolExecutor(

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from textlstm.recipe import TrainingSection
+from textlstm.recipe_sections import TrainingSection
 from textlstm.results import Epoch
 from textlstm.training.optimizer import WeightAverage
 

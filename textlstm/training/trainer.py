@@ -21,7 +21,7 @@ from textlstm.errors import NonFiniteLossError
 from textlstm.inference.decisions import probabilities_from_logits
 from textlstm.inference.predictor import predict_logits
 from textlstm.model import TextLSTMForSequenceClassification
-from textlstm.recipe import TrainingSection
+from textlstm.recipe_sections import TrainingSection
 from textlstm.text.batching import pad_batch, plan_epoch
 from textlstm.text.tokenization import Encoded
 from textlstm.training.evaluation import quick_scores
@@ -196,6 +196,9 @@ class TextLSTMTrainer(Trainer):
 
         Returns:
             `eval_loss` (log loss in nats), `eval_accuracy` and `eval_macro_f1` (shares).
+
+        Raises:
+            NonFiniteLossError: a score became NaN or infinite.
         """
         assert self.validation is not None  # noqa: S101 - asked for only when there is a validation split
         encoded, labels = self.validation
