@@ -15,7 +15,7 @@ import typer
 from textlstm import cli_options as opt
 from textlstm.cli_inference import evaluate, predict
 from textlstm.cli_recipes import Name, recipes_app
-from textlstm.errors import RunFolderError, TextLSTMError
+from textlstm.errors import TextLSTMError
 from textlstm.recipe import load_recipe, parse_override
 
 app = typer.Typer(
@@ -81,7 +81,7 @@ def run(
     chosen = load_recipe(recipe).override(dict(parse_override(text) for text in settings or []))
     folder = opt.writable_folder(out or Path("runs") / chosen.name)
     with GridProgress(chosen, folder, quiet=quiet) as progress:
-        from textlstm.analysis.comparison import comparison_table, summarize, write_summary
+        from textlstm.analysis.comparison import comparison_table, explain_table, summarize, write_summary
         from textlstm.experiment.cells import TrainCell
         from textlstm.experiment.executors import Processes
         from textlstm.experiment.grid import plan_cells, run_grid
@@ -109,6 +109,7 @@ def run(
         return
     title = f"{chosen.name}{' (a preview: too few seeds for a verdict)' if chosen.preview else ''}"
     print_table(comparison_table(cells, title=title))
+    typer.echo(explain_table(cells))
     typer.echo(f"Runs, summary.json and results.parquet are in {folder}")
 
 
@@ -144,39 +145,32 @@ def train(
 ) -> None:
     """Train one classifier and save it; run again after an interruption, it goes on from its last checkpoint."""
     from textlstm.cli_progress import TrainProgress, available_threads, quiet_libraries
+    from textlstm.results import refuse_finished
 
     options = {"threads": available_threads(), **{key: value for key, value in ctx.params.items() if value is not None}}
     recipe = opt.recipe_for(data, options, name=opt.run_name(out))
-    if (opt.writable_folder(out) / "result.json").exists():
-        raise RunFolderError(
-            f"{out} holds a finished model already, and nothing is overwritten; give another --out, or remove it."
-        )
+    refuse_finished(opt.writable_folder(out))
     with TrainProgress(out, quiet=quiet) as progress:
-        from textlstm.experiment.runs import write_run
         from textlstm.text.protocol import load_recipe_data
-        from textlstm.training.checkpoints import discard_checkpoints
         from textlstm.training.evaluation import format_metrics
-        from textlstm.training.finetuning import CHECKPOINTS_FOLDER
-        from textlstm.training.finetuning import train as train_one
+        from textlstm.training.finetuning import finetune
 
         loaded = load_recipe_data(recipe)
         progress.note(loaded)
         quiet_libraries()
-        trained = train_one(recipe, loaded, checkpoints=out / CHECKPOINTS_FOLDER, listener=progress.update)
-        for note in trained.run.data.notes[len(loaded.notes) :]:
+        trained = finetune(recipe, loaded, out=out, listener=progress.update)
+        for note in trained.data.notes[len(loaded.notes) :]:
             progress.say(f"  {note}")
-    trained.save(out)
-    write_run(out, trained.run, trained.predictions, recipe)
-    discard_checkpoints(out / CHECKPOINTS_FOLDER)
     if as_json:
-        typer.echo(trained.run.model_dump_json(indent=1))
+        typer.echo(trained.model_dump_json(indent=1))
         return
-    for split in ("validation", "test"):
-        if split in trained.run.metrics:
-            typer.echo(
-                f"\n{split} ({trained.run.metrics[split].rows:,} rows)\n{format_metrics(trained.run.metrics[split])}"
-            )
-    cost = trained.run.cost
+    held_out: list[str] = [split for split in ("validation", "test") if split in trained.metrics]
+    for split in held_out or ["train"]:
+        metrics = trained.metrics[split]
+        typer.echo(f"\n{split} ({metrics.rows:,} rows)\n{format_metrics(metrics)}")
+    if not held_out:
+        typer.echo("\nIt learned from these very rows; --test DATA, or textlstm evaluate, gives a score that counts.")
+    cost = trained.cost
     typer.echo(
         f"\n{cost.parameters:,} parameters ({cost.parameters_without_embeddings:,} without embeddings),"
         f" {cost.train_seconds:.1f} s, {cost.tokens_per_second:,.0f} tokens/s, {cost.peak_memory_mb:,.0f} MiB peak"

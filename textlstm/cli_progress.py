@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
     from textlstm.experiment.grid import Cell
     from textlstm.inference.decisions import Prediction
-    from textlstm.inference.predictor import Predictor
     from textlstm.recipe import Recipe
     from textlstm.results import Run
     from textlstm.text.datasets import TextData
@@ -42,6 +39,7 @@ class _Display:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=self.console,
+            speed_estimate_period=24 * 3600,  # a cell may take minutes; rich would forget it after 30 seconds
             disable=quiet or not self.console.is_terminal,
         )
 
@@ -84,15 +82,16 @@ class GridProgress(_Display):
             interrupted=f"what is finished is in {folder}, and the same command goes on from there",
         )
         cells = plan_cells(recipe)
-        self.count, self.done, self.kept = len(cells), 0, 0
+        self.count, self.done, self.work = len(cells), 0, 0.0
         self.task = self.bar.add_task(recipe.name, total=sum(cell.work for cell in cells), cells=f"0/{self.count} runs")
 
     def cell_done(self, cell: Cell, run: Run, finished_before: bool) -> None:
         """Count a cell; off a terminal, print a line for it."""
         self.done += 1
         self.bar.update(self.task, advance=cell.work, cells=f"{self.done}/{self.count} runs")
-        if finished_before:
-            self.kept += 1
+        self.work += cell.work
+        if finished_before:  # it took no time now, so it must not count as speed
+            self.bar.reset(self.task, completed=round(self.work))
         if not self.bar.disable or self.quiet:
             return
         words = "kept from before" if finished_before else f"{run.cost.train_seconds:.1f} s"
@@ -156,38 +155,31 @@ def print_table(table: Table) -> None:
 
 
 def show_predictions(
-    texts: Sequence[str], predictions: Sequence[Prediction], *, as_json: bool, probabilities: bool
+    texts: Sequence[str], predictions: Sequence[Prediction | None], *, as_json: bool, probabilities: bool
 ) -> None:
     """Print predictions of single texts: label and score, and by option every label's probability.
 
     Args:
         texts: as given.
-        predictions: one a text.
+        predictions: one a text; None, for a text that is empty, prints an empty label and score.
         as_json: one JSON object a line instead of tab-separated words.
         probabilities: whether to show every label's.
     """
     for text, prediction in zip(texts, predictions, strict=True):
+        if prediction is None:
+            chances = {"probabilities": None} if probabilities else {}
+            empty: dict[str, object] = {"text": text, "labels": [], "score": None, **chances}
+            typer.echo(json.dumps(empty, ensure_ascii=False) if as_json else "\t")
+            continue
         if as_json:
             shown = {"text": text, "labels": prediction.labels, "score": prediction.score}
-            chances = {"probabilities": prediction.probabilities} if probabilities else {}
-            typer.echo(json.dumps({**shown, **chances}, ensure_ascii=False))
+            by_label = {"probabilities": prediction.probabilities} if probabilities else {}
+            typer.echo(json.dumps({**shown, **by_label}, ensure_ascii=False))
             continue
         typer.echo(f"{', '.join(prediction.labels)}\t{prediction.score:.4f}")
         if probabilities:
             for name, value in sorted(prediction.probabilities.items(), key=lambda item: -item[1]):
                 typer.echo(f"  {name}\t{value:.4f}")
-
-
-def predict_lines(predictor: Predictor, *, as_json: bool, probabilities: bool) -> None:
-    """Label lines of stdin as they come, in windows of 1,024.
-
-    Args:
-        predictor: the model.
-        as_json: as in `show_predictions`.
-        probabilities: as in `show_predictions`.
-    """
-    while window := [line.rstrip("\r\n") for line in islice(sys.stdin, 1024)]:
-        show_predictions(window, predictor(window), as_json=as_json, probabilities=probabilities)
 
 
 class PredictProgress(_Display):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from textlstm.errors import RecipeError
 from textlstm.recipe_model import Section
@@ -52,6 +52,24 @@ class Recipe(Section):
     )
     preview: bool = Field(False, description="too few seeds or rows for a verdict: the output says so")
 
+    @model_validator(mode="after")
+    def _one_value_an_axis(self) -> Recipe:
+        points = {
+            "model.num_layers": (self.model.num_layers, 1, "layers", self.grid.layers),
+            "data.size": (self.data.size, "full", "sizes", self.grid.sizes),
+            "seed": (self.seed, 0, "seeds", self.seeds),
+        }
+        for key, (value, default, axis, values) in points.items():
+            if getattr(self.grid, axis) is not None and value != default and value not in (values or []):
+                raise ValueError(f"{key} is {value!r} and grid.{axis} has other values; leave one of the two out")
+        return self
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of the grid, counted from 0 when only their number is given; else the recipe's own."""
+        given = self.grid.seeds
+        return [self.seed] if given is None else list(range(given)) if isinstance(given, int) else given
+
     def fingerprint(self) -> str:
         """Hash everything that can change a result.
 
@@ -66,6 +84,7 @@ class Recipe(Section):
             mode="json", exclude_defaults=True, exclude={"name", "description", "grid", "trackers", "preview"}
         )
         kept["data"].pop("mirror", None)
+        kept.get("training", {}).pop("checkpoint_seconds", None)
         return {"version": self.version, **flatten(kept)}
 
     def override(self, changes: dict[str, Any]) -> Recipe:
@@ -83,7 +102,7 @@ class Recipe(Section):
         tree = self.model_dump(mode="json", exclude_unset=True)
         for dotted, value in changes.items():
             _plant(tree, dotted, value)
-        return validate(tree, origin="the overrides")
+        return validate(tree, origin="the settings")
 
     def to_yaml(self) -> str:
         """Write the effective recipe, every key with its value."""
@@ -198,7 +217,7 @@ def find_recipe(name: str | Path) -> Path:
         return Path(name)
     raise RecipeError(
         f"A recipe is a YAML file or one of {', '.join(shipped)}, and {str(name)!r} is neither"
-        f"{_nearest(str(name), list(shipped))}."
+        f"{_nearest(str(name), list(shipped)) or '.'}"
     )
 
 

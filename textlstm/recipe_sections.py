@@ -10,6 +10,7 @@ from textlstm.recipe_model import Section, model_section
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Size = Annotated[int, Field(ge=2)] | Literal["full"]
+Seed = Annotated[int, Field(ge=0)]
 if TYPE_CHECKING:
 
     class ModelSection(Section):
@@ -81,7 +82,7 @@ class TrainingSection(Section):
     max_grad_norm: float = Field(1.0, gt=0, description="global gradient norm above which gradients are scaled down")
     gradient_accumulation: PositiveInt = Field(1, description="batches whose gradients are averaged into one update")
     patience: PositiveInt | None = Field(
-        5, description="epochs without a better validation figure before the run stops"
+        5, description="epochs without a better figure on validation before the run stops, after min_updates"
     )
     choose_by: Literal["log_loss", "accuracy", "macro_f1"] = Field(
         "log_loss", description="validation figure that picks the epoch"
@@ -99,13 +100,14 @@ class TrainingSection(Section):
 
 
 class GridSection(Section):
-    """The axes of a comparison."""
+    """The axes of a comparison; an axis that is absent has one point, the recipe's own value."""
 
-    layers: list[PositiveInt] = Field([1], min_length=1, description="numbers of stacked layers")
-    sizes: list[Size] = Field(["full"], min_length=1, description="numbers of labeled rows, or `full`")
-    seeds: PositiveInt | list[int] = Field(1, description="how many seeds, or which")
-
-    @property
-    def seed_list(self) -> list[int]:
-        """The seeds themselves, counted from 0 when only their number is given."""
-        return list(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+    layers: Annotated[list[PositiveInt], Field(min_length=1)] | None = Field(
+        None, description="numbers of stacked layers; model.num_layers when absent"
+    )
+    sizes: Annotated[list[Size], Field(min_length=1)] | None = Field(
+        None, description="numbers of labeled rows, or `full`; data.size when absent"
+    )
+    seeds: PositiveInt | Annotated[list[Seed], Field(min_length=1)] | None = Field(
+        None, description="how many seeds, or which; seed when absent"
+    )

@@ -1,11 +1,13 @@
 """Run: what one training run yields, as plain values that any later floor can read without torch.
 
 On disk a run is one folder: `result.json` (this module's `Run`, written last and by rename, so a folder that has one is
-finished), `predictions.parquet`, `recipe.yaml` and `environment.json`. `experiment/runs.py` says how they get there.
+finished), `predictions.parquet`, `recipe.yaml` and `environment.json`.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from textlstm.errors import RunFolderError
 
 RESULT_FILE = "result.json"
 PREDICTIONS_FILE = "predictions.parquet"
+RECIPE_FILE = "recipe.yaml"
+ENVIRONMENT_FILE = "environment.json"
 
 
 class _Record(BaseModel):
@@ -183,6 +187,48 @@ def predictions_table(rows: np.ndarray, labels: np.ndarray | None, probabilities
     flat = pa.array(probabilities.astype(np.float32).ravel())
     columns["probabilities"] = pa.FixedSizeListArray.from_arrays(flat, probabilities.shape[1])
     return pa.table(columns)
+
+
+def write_run(folder: Path, run: Run, predictions: Mapping[str, pa.Table], recipe_yaml: str) -> None:
+    """Write one finished run; `result.json` appears last, so that a cut-off write leaves an unfinished folder.
+
+    Args:
+        folder: made when absent.
+        run: figures and settings.
+        predictions: by split name, the columns of `results.predictions_table`.
+        recipe_yaml: the effective recipe.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / RECIPE_FILE, recipe_yaml.encode())
+    _replace(folder / ENVIRONMENT_FILE, json.dumps(run.environment, indent=2).encode())
+    # Rows without labels cannot be: every split of a run was scored.
+    tables = [table.add_column(0, "split", pa.array([split] * len(table))) for split, table in predictions.items()]
+    partial = folder / f"{PREDICTIONS_FILE}.partial"
+    pq.write_table(pa.concat_tables(tables), partial, compression="zstd", use_dictionary=["split"])
+    partial.replace(folder / PREDICTIONS_FILE)
+    _replace(folder / RESULT_FILE, run.model_dump_json(indent=1).encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def refuse_finished(folder: Path) -> None:
+    """Refuse to train into a folder that holds a finished model.
+
+    Args:
+        folder: where a model is to be written.
+
+    Raises:
+        RunFolderError: there is one already.
+    """
+    if (folder / RESULT_FILE).exists():
+        raise RunFolderError(
+            f"{folder} holds a finished model already, and nothing is overwritten; give another folder, or remove it."
+        )
 
 
 def read_run(folder: Path) -> Run:

@@ -10,7 +10,8 @@ from textlstm.analysis.comparison import summarize
 from textlstm.errors import RecipeError, RunFolderError
 from textlstm.experiment.executors import serial
 from textlstm.experiment.grid import plan_cells, run_grid
-from textlstm.experiment.runs import read_runs, write_run
+from textlstm.experiment.runs import read_runs
+from textlstm.results import write_run
 
 GRID = {"grid.layers": [2, 1], "grid.sizes": ["full", 20], "grid.seeds": 2}
 
@@ -66,7 +67,7 @@ def fake(make_run, make_predictions):
             if len(self.done) == self.stop_at:
                 raise KeyboardInterrupt
             run = make_run(cell.recipe, accuracy=0.5 + 0.1 * cell.layers + 0.01 * cell.seed)
-            write_run(folder, run, make_predictions(), cell.recipe)
+            write_run(folder, run, make_predictions(), cell.recipe.to_yaml())
             self.done.append(cell.path)
             return run
 

@@ -5,14 +5,14 @@ import json
 import pytest
 
 from textlstm.errors import RunFolderError
-from textlstm.experiment.runs import finished_run, read_runs, write_run
+from textlstm.experiment.runs import finished_run, read_runs
 from textlstm.recipe import load_recipe
-from textlstm.results import RESULT_FILE, read_predictions, read_run
+from textlstm.results import RESULT_FILE, read_predictions, read_run, write_run
 
 
 def written(folder, recipe, make_run, make_predictions, **options):
     run = make_run(recipe, **options)
-    write_run(folder, run, make_predictions(), recipe)
+    write_run(folder, run, make_predictions(), recipe.to_yaml())
     return run
 
 
@@ -86,7 +86,7 @@ def test_a_default_that_moved_between_versions_is_a_change(tmp_path, tiny_recipe
     recipe = tiny_recipe()
     run = make_run(recipe)
     settings = {**run.settings, "training": {**run.settings["training"], "weight_decay": 0.777}}
-    write_run(tmp_path, run.model_copy(update={"settings": settings}), make_predictions(), recipe)
+    write_run(tmp_path, run.model_copy(update={"settings": settings}), make_predictions(), recipe.to_yaml())
     with pytest.raises(RunFolderError, match=r"training\.weight_decay was 0\.777"):
         finished_run(tmp_path, recipe)
 

@@ -110,12 +110,20 @@ def test_null_rows_of_a_list_column_stay_null(tmp_path, multi):
     assert pq.read_table(tmp_path / "out.parquet")["label"].to_pylist()[1] is None
 
 
-def test_a_taken_name_is_refused_and_a_prefix_mends_it(tmp_path, predictor):
-    source = write(tmp_path / "in.csv", {"text": ["good"], "label": ["neg"]})
-    with pytest.raises(DataError, match="--prefix predicted_"):
+@pytest.mark.parametrize("prefix", ["", "predicted_"])
+def test_a_taken_name_under_a_given_prefix_is_refused(tmp_path, predictor, prefix):
+    source = write(tmp_path / "in.csv", {"text": ["good"], "label": ["neg"], "predicted_score": ["1"]})
+    with pytest.raises(DataError, match="pass another prefix"):
+        predict_file(predictor, source, tmp_path / "out.csv", prefix=prefix)
+    with pytest.raises(DataError, match="already has a column 'predicted_score'"):
         predict_file(predictor, source, tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
-    counts = predict_file(predictor, source, tmp_path / "out.csv", prefix="predicted_")
+
+
+def test_a_taken_name_gives_the_new_columns_a_prefix_and_a_note(tmp_path, predictor):
+    source = write(tmp_path / "in.csv", {"text": ["good"], "label": ["neg"]})
+    counts = predict_file(predictor, source, tmp_path / "out.csv")
+    assert ["called 'predicted_label' and 'predicted_score'" in note for note in counts.notes] == [True]
     assert counts.new_columns == ("predicted_label", "predicted_score")
     assert read_table(tmp_path / "out.csv")["label"].to_pylist() == ["neg"]
 

@@ -3,12 +3,15 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from textlstm.text.checks import check_data, format_report, normalized_text
 from textlstm.text.datasets import load_data
+from textlstm.text.tokenization import train_tokenizer
 
 DATA = Path(os.environ.get("TEXTLSTM_DATA_DIR", "/nonexistent"))
 
@@ -52,7 +55,7 @@ def test_the_same_text_in_other_dress():
         (ROWS, {"validation": [("q", "pos")]}, "All rows of validation have the label 'pos'"),
         (ROWS, {"validation": [("q", "pos")]}, "1 class of train has no row in validation: 'neg'"),
         (ROWS, {"test": [("zzz yyy", "pos")]}, "Only 0.0 % of the words in test occur in train"),
-        ([("long " * 9, "a"), ("s", "b")], {}, "50.0 % of the train texts are longer than 3 words"),
+        ([("long " * 9, "a"), ("s", "b")], {}, "50.0 % of the train texts are longer than 3 tokens"),
     ],
 )
 def test_warnings_are_plain_sentences(train, splits, sentence):
@@ -89,15 +92,41 @@ def test_the_report_is_plain_and_the_same_twice():
 
 
 def test_lengths_in_tokens_of_a_tokenizer():
-    tokenization = pytest.importorskip("textlstm.text.tokenization")
     data = load_data((["one two three", "four"] * 10, ["a", "b"] * 10))
-    tokenizer = tokenization.train_tokenizer(
+    tokenizer = train_tokenizer(
         data.splits["train"].text_list(), kind="word", vocab_size=100, min_frequency=1, lowercase=True, max_length=2
     )
     report = check_data(data, max_length=2, tokenizer=tokenizer)
-    assert report.length_unit == "tokens"
     assert report.lengths["train"]["max"] == 3
     assert report.truncated == {"train": 0.5}
+
+
+def test_chinese_texts_are_measured_in_the_tokens_of_training():
+    rows = [("这部电影很好看", "pos"), ("这部电影真难看", "neg")] * 10
+    report = report_of(rows, max_length=5, test=[("电影好", "pos"), ("真的难", "neg")])
+    assert report.lengths["train"]["max"] == 7
+    assert report.truncated == {"train": 1.0, "test": 0.0}
+    assert report.vocabulary["train"] == {"types": 9, "tokens": 140}
+    assert report.vocabulary["test"]["tokens_in_train"] == pytest.approx(5 / 6, abs=1e-4)
+    assert "tokens, longest" in format_report(report)
+
+
+def test_coverage_is_shown_only_beside_a_second_split():
+    shown = format_report(report_of(ROWS))
+    assert "different words" in shown and "in train" not in shown.split("Warnings")[0]
+    assert "running words in train" in format_report(report_of(ROWS, test=[("x", "pos"), ("bad", "neg")]))
+
+
+def test_the_check_loads_no_heavy_library():
+    code = """
+import sys
+from textlstm.text.checks import check_data, format_report
+from textlstm.text.datasets import load_data
+format_report(check_data(load_data((["a b", "c"], ["x", "y"])), max_length=1))
+print(*sorted({"torch", "transformers", "datasets"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="TEXTLSTM_DATA_DIR is not set")

@@ -104,7 +104,6 @@ def test_a_test_split_may_be_unlabeled_and_validation_may_not(tmp_path):
     [
         ("text,label\n", {}, "column names and no rows"),
         ("text,label\na,x\nb,x\n", {}, "only the label 'x'"),
-        ("text,label\na,x\nb,x\n", {"label_names": ["x", "y"]}, "all 2 rows have the label 'x'"),
         ("text,label\n,x\n ,y\n", {"on_bad_rows": "drop"}, "no row is left"),
         ("text,label\na,x\nb,y\n", {"text_columns": ["txt"]}, "no column 'txt'.*Did you mean 'text'"),
         ("great film,pos\nbad film,neg\nother,pos\n", {}, "first line looks like data"),
@@ -166,3 +165,11 @@ def test_every_real_set_loads_whole(name, monkeypatch):
     assert sum(f"dropped {empty} rows" in note for note in data.notes) == bool(empty)
     readme = (DATA / name / "README.md").read_text()
     assert f"- Labels (0, 1, ...): {', '.join(data.label_names)}." in readme
+
+
+def test_rows_of_one_class_are_enough_when_the_classes_are_given():
+    one = load_data({"text": ["a", "b"], "label": ["x", "x"]}, label_names=["x", "y"])
+    assert one.label_names == ["x", "y"]
+    assert one.splits["train"].labels.tolist() == [0, 0]
+    with pytest.raises(DataError, match="two classes"):
+        load_data({"text": ["a", "b"], "label": ["x", "x"]})

@@ -2,6 +2,7 @@
 
 import zipfile
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -139,7 +140,6 @@ def test_a_zip_never_writes_outside_its_folder(tmp_path):
 
 
 def test_what_datasets_saves_to_disk(tmp_path):
-    datasets = pytest.importorskip("datasets")
     features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["pos", "neg"])})
     part = datasets.Dataset.from_dict({"text": ["a", "b"], "label": [0, 1]}, features=features)
     datasets.DatasetDict({"train": part, "test": part}).save_to_disk(str(tmp_path / "saved"))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from textlstm.errors import DataError
 from textlstm.text.files import Findings
-from textlstm.text.reading import line_of_row, open_writer, read_batches, read_table
+from textlstm.text.reading import arriving_lines, line_of_row, open_writer, read_batches, read_table
 
 KINDS = ["csv", "tsv", "json", "jsonl", "ndjson", "parquet", "pq", "arrow", "feather", "csv.gz", "tsv.gz", "jsonl.gz"]
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -376,3 +376,15 @@ def test_the_line_of_a_row(tmp_path):
     assert line_of_row(tmp_path / "a.jsonl", 1) == 3
     (tmp_path / "a.txt").write_text("a\nb\n")
     assert line_of_row(tmp_path / "a.txt", 1) == 2
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]))), st.integers(1, 5))
+def test_arriving_lines_are_whole_whatever_the_pieces(lines, piece):
+    class Dripping(io.BytesIO):
+        def read1(self, size=-1):
+            return super().read1(min(size, piece))
+
+    for encoding in ("utf-8-sig", "utf-16"):
+        for end in ("\n", "\r\n"):
+            stream = Dripping("".join(line + end for line in lines).encode(encoding))
+            assert [line for group in arriving_lines(stream, encoding=encoding) for line in group] == lines

@@ -1,10 +1,14 @@
 """Where a name leads: embedded corpora, paths, mirrors, the Hub; and what is said when it leads nowhere."""
 
-import os
+import logging
+import urllib.error
+import urllib.request
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub import constants
 
 from textlstm.errors import DataError
 from textlstm.text import corpora
@@ -23,14 +27,20 @@ def mirror(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def hub(tmp_path, monkeypatch):
+def hub(monkeypatch):
     """A Hub that answers from a dict and keeps what it was asked."""
-    monkeypatch.setitem(os.environ, "HF_HOME", str(tmp_path))
-    datasets = pytest.importorskip("datasets")
     calls, answers = [], {}
+
+    def answer(request, timeout):
+        raise urllib.error.HTTPError(request.full_url, 401, "private or absent", None, None)
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(urllib.request, "urlopen", answer)
 
     def load_dataset(path, name=None, revision=None):
         calls.append((path, name, revision))
+        assert logging.getLogger("huggingface_hub").level == logging.ERROR
         if path not in answers:
             raise ConnectionError(f"Couldn't reach '{path}' on the Hub")
         return datasets.DatasetDict({key: datasets.Dataset(TABLE) for key in answers[path]})
@@ -66,10 +76,10 @@ def test_the_hub_is_asked_with_configuration_and_revision(hub):
 
 
 def test_a_single_odd_split_is_the_training_data_and_two_are_not(hub):
-    hub[1].update(one=["everything"], two=["left", "right"])
-    assert set(load_data("one").splits) == {"train"}
+    hub[1].update({"my/one": ["everything"], "my/two": ["left", "right"]})
+    assert set(load_data("my/one").splits) == {"train"}
     with pytest.raises(DataError, match=r"splits left, right, and none of them is a train split"):
-        load_data("two")
+        load_data("my/two")
 
 
 def test_an_unreachable_hub_says_everything_that_was_tried(hub, monkeypatch):
@@ -78,6 +88,44 @@ def test_an_unreachable_hub_says_everything_that_was_tried(hub, monkeypatch):
         DataError, match=r"no file, folder or embedded corpus.*TEXTLSTM_DATA_DIR is not set.*Couldn't reach"
     ):
         load_data("owner/absent")
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_silent_hub_is_asked_once_and_then_only_its_cache(hub, monkeypatch, cached):
+    asked, modes, level = [], [], logging.getLogger("huggingface_hub").level
+
+    def refuse(request, timeout):
+        asked.append(request.full_url)
+        raise urllib.error.URLError(OSError("Name or service not known"))
+
+    def load_dataset(path, name=None, revision=None):
+        modes.append((constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE))
+        if not cached:
+            raise ConnectionError("offline mode is enabled")
+        return datasets.DatasetDict(train=datasets.Dataset(TABLE))
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    if cached:
+        assert any("earlier download" in note and "not known" in note for note in load_data("owner/set").notes)
+    else:
+        with pytest.raises(DataError, match=r"could not be reached \(Name or service not known\).*no earlier download"):
+            load_data("owner/set")
+    assert (len(asked), modes) == (1, [(True, True)])
+    assert not constants.HF_HUB_OFFLINE and not datasets.config.HF_HUB_OFFLINE
+    assert logging.getLogger("huggingface_hub").level == level
+
+
+@pytest.mark.parametrize(
+    ("typo", "near"),
+    [("pydoc", "pydocs"), ("listop:max_depth=3", "listops"), ("stt2", "sst2"), ("my_revues", "my_reviews")],
+)
+def test_a_misspelt_name_never_asks_the_hub_and_names_the_near_one(hub, mirror, tmp_path, monkeypatch, typo, near):
+    (tmp_path / "here" / "my_reviews").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(DataError, match=rf"no embedded corpus.*Did you mean {near}\?.*written USER/NAME"):
+        load_data(typo)
+    assert hub[0] == []
 
 
 def test_a_mirror_folder_that_is_none(monkeypatch, tmp_path):

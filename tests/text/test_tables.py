@@ -1,7 +1,6 @@
 """Data in memory: every form gives the same texts and labels."""
 
-import os
-
+import datasets
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -46,13 +45,7 @@ def test_every_form_is_the_same_data(form):
     assert data.fingerprint == load_data((TEXTS, LABELS)).fingerprint
 
 
-@pytest.fixture
-def datasets(tmp_path, monkeypatch):
-    monkeypatch.setitem(os.environ, "HF_HOME", str(tmp_path))
-    return pytest.importorskip("datasets")
-
-
-def test_hugging_face_datasets_keep_class_names_and_row_order(datasets):
+def test_hugging_face_datasets_keep_class_names_and_row_order():
     features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["pos", "neg"])})
     whole = datasets.Dataset.from_dict({"text": TEXTS, "label": [0, 1, 0, 1]}, features=features)
     data = load_data(datasets.DatasetDict({"train": whole, "dev": whole.select([3, 0])}))

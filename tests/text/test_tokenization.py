@@ -17,6 +17,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from textlstm.errors import DataError, ModelError, RecipeError
 from textlstm.text.tokenization import (
+    SMALLEST_VOCABULARY,
+    count_words,
     encode,
     load_tokenizer,
     save_tokenizer,
@@ -241,3 +243,26 @@ def test_a_place_without_a_tokenizer_is_one_sentence(tmp_path, monkeypatch):
         assert "\n" not in str(caught.value)
     with pytest.raises(ModelError, match="some/where"):
         load_tokenizer("some/where", max_length=8)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    texts=st.lists(
+        st.one_of(st.text("aZ9 '’s!?.n't字好カハ\u3099ﾊﾞก\u0e34é\u0301\u200d\ufe0f👍\t\n\u00a0\u3000¨㍿"), st.text())
+    )
+)
+def test_words_are_counted_as_the_word_tokenizer_cuts_them(texts):
+    array = pa.array([text.encode("utf-8", "replace").decode() for text in texts], pa.large_string())
+    trained = train_tokenizer(["a"], kind="word", min_frequency=1)
+    expected = encode(trained, array, max_length=2**31 - 1).lengths
+    assert count_words(array).tolist() == expected.tolist()
+    assert count_words(pa.chunked_array([array, array])[len(array) :]).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_smallest_vocabulary_is_enough_and_one_less_is_refused(kind):
+    smallest = SMALLEST_VOCABULARY[kind]
+    with pytest.raises(RecipeError, match=f"at least {smallest}"):
+        train_tokenizer(["a a a"], kind=kind, vocab_size=smallest - 1, min_frequency=1)
+    if kind != "unigram":  # its trainer needs room for every letter it meets
+        assert vocabulary_size(train_tokenizer(["a a a"], kind=kind, vocab_size=smallest, min_frequency=1)) == smallest

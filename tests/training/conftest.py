@@ -1,9 +1,10 @@
-"""What two runs must share to count as equal, and a clock that asks for a checkpoint after every update."""
+"""What two runs must share to be equal, a clock that asks for a checkpoint after every update, and data of noise."""
 
 import pytest
 import torch
 
 import textlstm.training.progress
+from textlstm.text.datasets import load_data
 
 
 def _assert_same_run(one, other):
@@ -41,3 +42,10 @@ class Clock:
 @pytest.fixture
 def checkpoint_every_update(monkeypatch):
     monkeypatch.setattr(textlstm.training.progress, "time", Clock())
+
+
+@pytest.fixture(scope="session")
+def noise(planted):
+    """Labels of other texts: log loss soon grows while accuracy still moves about, so the two choose other epochs."""
+    (texts, labels), (held_out, theirs) = planted(40, 5), planted(30, 6)
+    return load_data((texts, labels[::-1]), validation=(held_out, theirs[::-1]))

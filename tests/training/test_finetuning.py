@@ -8,8 +8,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import textlstm.training.finetuning as finetuning
-import textlstm.training.progress as progress
-from textlstm.errors import DataError, NonFiniteLossError, RecipeError, RunFolderError
+from textlstm.errors import DataError, NonFiniteLossError, RecipeError
 from textlstm.inference.predictor import Predictor
 from textlstm.text.datasets import load_data
 from textlstm.training.finetuning import finetune, train
@@ -146,13 +145,6 @@ SECOND = {
     "class_weights": "balanced",
 }
 """Another value for each key; `precision` and `checkpoint_seconds` have tests of their own."""
-
-
-@pytest.fixture(scope="module")
-def noise(planted):
-    """Labels of other texts: log loss soon grows while accuracy still moves about, so the two choose other epochs."""
-    (texts, labels), (held_out, theirs) = planted(40, 5), planted(30, 6)
-    return load_data((texts, labels[::-1]), validation=(held_out, theirs[::-1]))
 
 
 FIRST = {
@@ -360,132 +352,3 @@ def test_a_tracker_that_is_not_installed_is_said_at_once(tiny_recipe, tiny_data,
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(RecipeError, match=f"{tracker} was asked for and is not installed; pip install {tracker}"):
         train(tiny_recipe({"trackers": [tracker]}), tiny_data)
-
-
-# Interruptions.
-
-
-class Stop(Exception):
-    pass
-
-
-def interrupted(recipe, data, folder, step):
-    """Run until `step` updates are done."""
-
-    def listener(report):
-        if report.step == step:
-            raise Stop
-
-    with pytest.raises(Stop):
-        train(recipe, data, checkpoints=folder, listener=listener)
-
-
-HARD = {
-    "model.num_layers": 2,
-    "training.gradient_accumulation": 2,
-    "training.weight_averaging": 0.9,
-    "training.learning_rate": 0.1,
-    "training.patience": 2,
-    "training.epochs": 8,
-    "training.batch_size": 4,
-}
-RESUMED = {
-    "plain": {"training.schedule": "one_cycle"},
-    "all at once": HARD,
-    "no validation": {"training.weight_averaging": 0.9, "training.batch_size": 4},
-}
-
-
-@pytest.fixture(scope="module", params=RESUMED)
-def undisturbed(request, tiny_recipe, tiny_data, noise):
-    recipe = tiny_recipe(RESUMED[request.param])
-    data = {"no validation": without(tiny_data, "validation"), "all at once": noise}.get(request.param, tiny_data)
-    done = train(recipe, data)
-    assert done.run.stopped_early == (request.param == "all at once")  # or that would not be tested
-    return recipe, data, done
-
-
-@pytest.mark.parametrize("draw", range(2))
-def test_a_run_interrupted_anywhere_ends_like_an_undisturbed_one(
-    undisturbed, draw, tmp_path, assert_same_run, checkpoint_every_update
-):
-    recipe, data, reference = undisturbed
-    steps = reference.run.history[-1].step
-    first, second = sorted(np.random.default_rng([draw, steps]).choice(np.arange(2, steps + 1), 2, replace=False))
-    interrupted(recipe, data, tmp_path / "c", first)
-    interrupted(recipe, data, tmp_path / "c", second)
-    seen = []
-    resumed = train(recipe, data, checkpoints=tmp_path / "c", listener=lambda report: seen.append(report.step))
-    assert seen[0] == second  # the update before was in the checkpoint
-    assert_same_run(resumed, reference)
-    assert resumed.run.cost.train_seconds > 0
-
-
-def test_a_run_interrupted_after_its_last_update_trains_no_further(
-    tiny_recipe, noise, tmp_path, assert_same_run, checkpoint_every_update, monkeypatch
-):
-    recipe = tiny_recipe(HARD)
-    reference = train(recipe, noise)
-    assert reference.run.stopped_early
-    with monkeypatch.context() as patched:
-        patched.setattr(finetuning, "evaluate_predictions", lambda *args: (_ for _ in ()).throw(Stop))
-        with pytest.raises(Stop):
-            train(recipe, noise, checkpoints=tmp_path / "c")
-    updates = []
-    again = train(recipe, noise, checkpoints=tmp_path / "c", listener=updates.append)
-    assert updates == []
-    assert_same_run(again, reference)
-
-
-def test_a_checkpoint_cut_off_while_it_was_written_does_not_count(
-    trained, tiny_recipe, tiny_data, tmp_path, assert_same_run, checkpoint_every_update, monkeypatch
-):
-    def cut_off(weights, path):
-        if "checkpoint-3" in str(path):
-            raise Stop
-        write(weights, path)
-
-    write = progress.save_file
-    with monkeypatch.context() as patched:
-        patched.setattr(progress, "save_file", cut_off)
-        with pytest.raises(Stop):
-            train(tiny_recipe(), tiny_data, checkpoints=tmp_path / "c")
-    assert {path.name for path in (tmp_path / "c").glob("checkpoint-*")} == {"checkpoint-2", "checkpoint-3"}
-    steps = []
-    again = train(
-        tiny_recipe(), tiny_data, checkpoints=tmp_path / "c", listener=lambda report: steps.append(report.step)
-    )
-    assert steps[0] == 3
-    assert_same_run(again, trained)
-
-
-def test_checkpoints_of_another_run_are_refused_by_naming_what_changed(
-    tiny_recipe, tiny_data, planted, tmp_path, checkpoint_every_update
-):
-    folder = tmp_path / "c"
-    interrupted(tiny_recipe(), tiny_data, folder, 4)
-    before = {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))}
-    with pytest.raises(
-        RunFolderError, match=r"training\.learning_rate was 0\.02, is 0\.5; training\.warmup was .*, is 0\.3"
-    ):
-        train(tiny_recipe({"training.learning_rate": 0.5, "training.warmup": 0.3}), tiny_data, checkpoints=folder)
-    with pytest.raises(RunFolderError, match=r"the data had fingerprint \w{16}, has \w{16}"):
-        train(tiny_recipe(), load_data(planted(60, 10)), checkpoints=folder)
-    assert {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))} == before
-    (folder / "run.yaml").write_text("recipe: [")
-    with pytest.raises(RunFolderError, match="missing, damaged or of another version"):
-        train(tiny_recipe(), tiny_data, checkpoints=folder)
-
-
-def test_a_claim_without_a_checkpoint_hinders_nobody(tiny_recipe, tiny_data, tmp_path):
-    interrupted(tiny_recipe(), tiny_data, tmp_path / "c", 2)
-    assert [path.name for path in (tmp_path / "c").iterdir()] == ["run.yaml"]
-    train(tiny_recipe({"training.epochs": 1}), tiny_data, checkpoints=tmp_path / "c")
-
-
-def test_a_name_a_tracker_or_a_grid_may_change_between_interruption_and_resumption(
-    trained, tiny_recipe, tiny_data, tmp_path, assert_same_run, checkpoint_every_update
-):
-    interrupted(tiny_recipe(), tiny_data, tmp_path / "c", 4)
-    renamed = tiny_recipe({"name": "other", "grid.layers": [1, 2], "description": "x"})
-    assert_same_run(train(renamed, tiny_data, checkpoints=tmp_path / "c"), trained)

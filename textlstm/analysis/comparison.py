@@ -65,8 +65,8 @@ def summarize(runs: Sequence[Run]) -> list[CellSummary]:
             layers=layers,
             size=size,
             seeds=len(group),
-            accuracy=mean_interval(np.array([run.score for run in group])),
-            macro_f1=mean_interval(np.array([run.metrics[_scored(run)].macro_f1.value for run in group])),
+            accuracy=_mean_share([run.score for run in group]),
+            macro_f1=_mean_share([run.metrics[_scored(run)].macro_f1.value for run in group]),
             train_accuracy=float(np.mean([run.metrics["train"].accuracy.value for run in group])),
             parameters=round(np.mean([run.cost.parameters for run in group])),
             train_seconds=float(np.mean([run.cost.train_seconds for run in group])),
@@ -74,6 +74,15 @@ def summarize(runs: Sequence[Run]) -> list[CellSummary]:
         )
         for (layers, size), group in cells.items()
     ]
+
+
+def _mean_share(values: Sequence[float]) -> Estimate:
+    """Average shares over seeds; under three seeds a t interval says nothing, and a share stays from 0 to 1."""
+    if len(values) < 3:
+        return Estimate(value=float(np.mean(values)))
+    mean = mean_interval(np.array(values))
+    assert mean.low is not None and mean.high is not None  # noqa: S101 - three values have an interval
+    return Estimate(value=mean.value, low=max(0.0, mean.low), high=min(1.0, mean.high))
 
 
 def comparison_table(cells: Sequence[CellSummary], *, title: str) -> Table:
@@ -84,10 +93,11 @@ def comparison_table(cells: Sequence[CellSummary], *, title: str) -> Table:
         title: stands above.
 
     Returns:
-        A rich table: test accuracy in % with its 95 % interval, and below it parameters and seconds a run.
+        A rich table: test accuracy in % with its 95 % interval, and below it parameters and seconds a run;
+        `explain_table` has the words that go with it.
     """
     sizes = list(dict.fromkeys(cell.size for cell in cells))
-    table = Table(title=title, title_justify="left", caption_justify="left", show_lines=True)
+    table = Table(title=title, title_justify="left", show_lines=True)
     table.add_column("layers", justify="right")
     for size in sizes:
         table.add_column(f"{size:,} labels" if isinstance(size, int) else "all labels", justify="right")
@@ -95,12 +105,23 @@ def comparison_table(cells: Sequence[CellSummary], *, title: str) -> Table:
     for layers in sorted({cell.layers for cell in cells}):
         places = [by_place.get((layers, size)) for size in sizes]
         table.add_row(str(layers), *[_words(cell) if cell else "" for cell in places])
-    seeds = sorted({cell.seeds for cell in cells})
-    table.caption = (
-        f"Test accuracy in %, mean of {' or '.join(map(str, seeds))} seed{'s' if seeds != [1] else ''}"
-        f"{' [95 % t interval over seeds]' if seeds != [1] else ''}; parameters; seconds of training a run."
-    )
     return table
+
+
+def explain_table(cells: Sequence[CellSummary]) -> str:
+    """Say what the figures of `comparison_table` are.
+
+    Args:
+        cells: from `summarize`.
+
+    Returns:
+        One or two sentences.
+    """
+    seeds = sorted({cell.seeds for cell in cells})
+    words = f"Test accuracy in %, mean of {' or '.join(map(str, seeds))} seed{'s' if seeds != [1] else ''}"
+    if seeds[-1] >= 3:
+        words += " [95 % t interval over seeds and subsets; the test texts are the same in all]"
+    return f"{words}; parameters; seconds of training a run."
 
 
 def write_summary(runs: Sequence[Run], cells: Sequence[CellSummary], folder: Path, *, preview: bool) -> None:

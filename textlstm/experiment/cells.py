@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textlstm.experiment.grid import Cell
-from textlstm.experiment.runs import write_run
-from textlstm.results import Run
+from textlstm.results import Run, write_run
 from textlstm.text.datasets import TextData
 
 if TYPE_CHECKING:
@@ -46,5 +45,5 @@ class TrainCell:
         if key not in self._prepared:
             self._prepared = {key: prepare(recipe, self.data)}
         trained = train(recipe, prepared=self._prepared[key])
-        write_run(folder, trained.run, trained.predictions, recipe)
+        write_run(folder, trained.run, trained.predictions, recipe.to_yaml())
         return trained.run

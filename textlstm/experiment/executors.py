@@ -10,10 +10,12 @@ import os
 import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+from textlstm.errors import TrainingError
 from textlstm.experiment.grid import Cell, RunCell
 from textlstm.results import Run
 
@@ -51,6 +53,9 @@ class Processes:
 
         Yields:
             Each cell with its run, as it is finished.
+
+        Raises:
+            TrainingError: a worker was ended from outside, most likely for lack of memory.
         """
         waiting = list(cells)
         if self.workers == 1 or len(waiting) < 2:
@@ -66,6 +71,11 @@ class Processes:
             for future in as_completed(futures):
                 yield futures[future], future.result()
             done = True
+        except BrokenProcessPool:
+            raise TrainingError(
+                f"{self.workers} runs were to go on side by side, and one of their processes was ended from outside,"
+                " most likely for lack of memory; what is finished is kept: go on with --workers 1."
+            ) from None
         finally:
             if not done:  # an error or Ctrl-C: what runs now is given up, what is written stays
                 for process in list(pool._processes.values()):

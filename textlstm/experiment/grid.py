@@ -9,6 +9,7 @@ from typing import Literal
 
 from textlstm.experiment.runs import finished_run
 from textlstm.recipe import Recipe
+from textlstm.recipe_sections import GridSection
 from textlstm.results import Run
 
 
@@ -56,13 +57,14 @@ def plan_cells(recipe: Recipe) -> list[Cell]:
     Returns:
         Cells, all depths and sizes of one seed before the next seed, so that a grid cut short is a smaller grid.
     """
-    grid = recipe.grid
-    sizes = sorted(set(grid.sizes), key=lambda size: float("inf") if isinstance(size, str) else size)
+    base = recipe.model_copy(update={"grid": GridSection()})
+    layers = sorted(set(recipe.grid.layers or [recipe.model.num_layers]))
+    sizes = sorted(set(recipe.grid.sizes or [recipe.data.size]), key=lambda size: (size == "full", size))
     return [
-        Cell(layers, size, seed, recipe.override({"model.num_layers": layers, "data.size": size, "seed": seed}))
-        for seed in dict.fromkeys(grid.seed_list)
+        Cell(depth, size, seed, base.override({"model.num_layers": depth, "data.size": size, "seed": seed}))
+        for seed in dict.fromkeys(recipe.seeds)
         for size in sizes
-        for layers in sorted(set(grid.layers))
+        for depth in layers
     ]
 
 

@@ -11,39 +11,11 @@ Folders of several machines merge by copying them together.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from textlstm.errors import RunFolderError
 from textlstm.recipe import Recipe, changed_keys, validate
-from textlstm.results import PREDICTIONS_FILE, RESULT_FILE, Run, read_run
-
-RECIPE_FILE = "recipe.yaml"
-ENVIRONMENT_FILE = "environment.json"
-
-
-def write_run(folder: Path, run: Run, predictions: Mapping[str, pa.Table], recipe: Recipe) -> None:
-    """Write one finished run; `result.json` appears last, so that a cut-off write leaves an unfinished folder.
-
-    Args:
-        folder: made when absent.
-        run: figures and settings.
-        predictions: by split name, the columns of `results.predictions_table`.
-        recipe: the cell's effective recipe.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / RECIPE_FILE, recipe.to_yaml().encode())
-    _replace(folder / ENVIRONMENT_FILE, json.dumps(run.environment, indent=2).encode())
-    # Rows without labels cannot be: every split of a run was scored.
-    tables = [table.add_column(0, "split", pa.array([split] * len(table))) for split, table in predictions.items()]
-    partial = folder / f"{PREDICTIONS_FILE}.partial"
-    pq.write_table(pa.concat_tables(tables), partial, compression="zstd", use_dictionary=["split"])
-    partial.replace(folder / PREDICTIONS_FILE)
-    _replace(folder / RESULT_FILE, run.model_dump_json(indent=1).encode())
+from textlstm.results import RESULT_FILE, Run, read_run
 
 
 def finished_run(folder: Path, recipe: Recipe, *, data_fingerprint: str | None = None) -> Run | None:
@@ -100,10 +72,3 @@ def read_runs(folder: Path) -> list[Run]:
 def _size_key(size: int | str) -> float:
     """Order sizes, `full` last."""
     return float("inf") if isinstance(size, str) else size
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)

@@ -32,6 +32,7 @@ from textlstm.text.reading import line_of_row, open_writer, read_batches
 from textlstm.text.tables import RawSplit, raw_table
 
 WINDOW_ROWS = 8192
+FALLBACK_PREFIX = "predicted_"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def predict_file(
     text_columns: Sequence[str] | None = None,
     encoding: str | None = None,
     probabilities: bool = False,
-    prefix: str = "",
+    prefix: str | None = None,
     on_bad_rows: Literal["error", "keep"] = "error",
     window_rows: int = WINDOW_ROWS,
     batch_tokens: int = BATCH_TOKENS,
@@ -83,7 +84,8 @@ def predict_file(
         text_columns: columns that make up the text, joined as in training; found by their names when None.
         encoding: of a text file; None means UTF-8, or what a byte order mark says.
         probabilities: whether to write every label's probability.
-        prefix: put before the names of the new columns.
+        prefix: put before the names of the new columns; None puts nothing there, or "predicted_" where the file already
+            has a column of a new name, and says so in a note.
         on_bad_rows: what a row without a text is: an "error", or to "keep" with null in the new columns.
         window_rows: rows read at a time; similar lengths are batched together inside a window.
         batch_tokens: padded tokens a batch may hold.
@@ -94,12 +96,12 @@ def predict_file(
         Counts and names.
 
     Raises:
-        DataError: the file cannot be read or written, it lacks the text columns, it already has a column of a new name,
-            or a row has no text.
+        DataError: the file cannot be read or written, it lacks the text columns, it already has a column of a
+            prefixed name, or a row has no text.
     """
     if str(source) != "-" and Path(source).exists() and Path(output).exists() and Path(output).samefile(source):
         raise DataError(f"The output {output} is the input itself; name another file, so that the input stays.")
-    fields = _new_fields(predictor, prefix=prefix, probabilities=probabilities)
+    fields: list[pa.Field] = []
     findings = Findings()
     rows = unlabeled = truncated = 0
     used: list[str] = []
@@ -108,7 +110,8 @@ def predict_file(
         for window in _windows(batches, window_rows):
             raw = _raw(window, source)
             if not used:
-                _refuse_taken_names(window.schema.names, fields, source)
+                fields, note = _free_fields(predictor, window.schema.names, source, prefix, probabilities)
+                findings.notes.extend(note)
                 used = list(text_columns) if text_columns else _find_text_columns(raw)
             texts = texts_of(raw, Columns(used, label="")).combine_chunks()
             present = pc.invert(is_blank(texts))
@@ -163,13 +166,22 @@ def _find_text_columns(raw: RawSplit) -> list[str]:
     raise DataError(f"{raw.origin}: it is open which column is the text: {cause} pass --text-column.")
 
 
-def _refuse_taken_names(names: list[str], fields: list[pa.Field], source: str | Path) -> None:
+def _free_fields(
+    predictor: Predictor, names: list[str], source: str | Path, prefix: str | None, probabilities: bool
+) -> tuple[list[pa.Field], list[str]]:
+    """Name the new columns so that none is a column of the file, with a note when that took a prefix."""
+    fields = _new_fields(predictor, prefix=prefix or "", probabilities=probabilities)
     taken = [field.name for field in fields if field.name in names]
-    if taken:
-        raise DataError(
-            f"{source} already has a column {taken[0]!r}, and predictions would be written under that name; pass a"
-            " prefix for the new columns, such as --prefix predicted_, or rename the old column."
-        )
+    if not taken:
+        return fields, []
+    if prefix is None:
+        fields, _ = _free_fields(predictor, names, source, FALLBACK_PREFIX, probabilities)
+        new = " and ".join(repr(field.name) for field in fields)
+        return fields, [f"{source} already has a column {taken[0]!r}, so the new columns are called {new}."]
+    raise DataError(
+        f"{source} already has a column {taken[0]!r}, and predictions would be written under that name; pass another"
+        " prefix for the new columns, such as --prefix model_, or rename the old column."
+    )
 
 
 def _new_fields(predictor: Predictor, *, prefix: str, probabilities: bool) -> list[pa.Field]:

@@ -6,6 +6,7 @@ them with ``ast`` without importing torch or transformers. Travels with publishe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Literal, TypeVar
 
 from transformers import PreTrainedConfig
@@ -117,7 +118,8 @@ class TextLSTMConfig(PreTrainedConfig):
         Args:
             **kwargs: the fields that PreTrainedConfig itself handles.
         """
-        super().__post_init__(**kwargs)
+        inherited: Callable[..., None] = super().__post_init__  # transformers leaves it without types
+        inherited(**kwargs)
         self._check_types()
         for name in ("vocab_size", "embedding_size", "num_layers"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))

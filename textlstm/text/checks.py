@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from textlstm.text.data_report import DataReport, format_report, warnings_of
 from textlstm.text.datasets import Split, TextData
+from textlstm.text.tokenization import SPACELESS_LETTER, count_words, encode
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -32,8 +33,8 @@ def check_data(
 
     Args:
         data: what `load_data` gave.
-        max_length: length at which training would cut texts, in tokens of the tokenizer or else in words.
-        tokenizer: measures lengths; without one they are counted in words.
+        max_length: tokens at which training would cut texts.
+        tokenizer: measures lengths; without one they are counted in the tokens of the `word` kind, which need no training.
 
     Returns:
         The report; the same data gives the same report.
@@ -49,7 +50,6 @@ def check_data(
         multi_label=data.multi_label,
         labels={name: _histogram(split, data.label_names) for name, split in data.splits.items()},
         lengths={name: _percentiles(values) for name, values in lengths.items()},
-        length_unit="words" if tokenizer is None else "tokens",
         max_length=max_length,
         truncated={} if max_length is None else {name: _share_over(v, max_length) for name, v in lengths.items()},
         duplicates={name: _duplicates(split, groups[name]) for name, split in data.splits.items()},
@@ -107,16 +107,10 @@ def _codes(texts: pa.ChunkedArray | pa.Array) -> np.ndarray:
 
 
 def _lengths(split: Split, tokenizer: PreTrainedTokenizerFast | None) -> np.ndarray:
-    """Measure each text, uncut: in words, or in tokens of a tokenizer."""
-    if tokenizer is not None:
-        from textlstm.text.tokenization import encode
-
-        return np.asarray(encode(tokenizer, split.texts, max_length=2**31 - 1).lengths)
-    counts = [
-        pc.list_value_length(pc.utf8_split_whitespace(pc.utf8_trim_whitespace(split.texts.slice(start, _CHUNK_ROWS))))
-        for start in range(0, len(split), _CHUNK_ROWS)
-    ]
-    return np.concatenate([count.to_numpy() for count in counts]) if counts else np.zeros(0, dtype=np.int64)
+    """Measure each text, uncut, in tokens."""
+    if tokenizer is None:
+        return count_words(split.texts)
+    return encode(tokenizer, split.texts, max_length=2**31 - 1).lengths
 
 
 def _percentiles(lengths: np.ndarray) -> dict[str, float]:
@@ -158,14 +152,18 @@ def _duplicates(split: Split, groups: np.ndarray) -> dict[str, int]:
 
 
 def _vocabulary(texts: dict[str, pa.ChunkedArray]) -> dict[str, dict[str, float]]:
-    """Count words, and how many of them training knows."""
+    """Count words, and how many of them training knows; a letter of a script without spaces is a word."""
     known: pa.Array | None = None
     result: dict[str, dict[str, float]] = {}
     for name, text in texts.items():
         tokens = seen_tokens = 0
         uniques = []
         for chunk in text.chunks:
-            words = pc.list_flatten(pc.split_pattern(chunk, " "))
+            if pc.any(pc.match_substring_regex(chunk, SPACELESS_LETTER)).as_py():
+                apart = pc.replace_substring_regex(chunk, f"({SPACELESS_LETTER})", r" \1 ")
+                words = pc.list_flatten(pc.utf8_split_whitespace(pc.utf8_trim_whitespace(apart)))
+            else:
+                words = pc.list_flatten(pc.split_pattern(chunk, " "))
             tokens += len(words)
             uniques.append(pc.unique(words))
             if known is not None:

@@ -28,14 +28,15 @@ class DataReport:
         label_names: the classes in order.
         multi_label: whether a row may have several labels.
         labels: rows of each class in each split; empty for an unlabeled split.
-        lengths: of each split: "mean", "p50", "p90", "p95", "p99" and "max", in `length_unit`.
-        length_unit: "words" (parts between white space) or "tokens" (of the given tokenizer).
+        lengths: of each split: "mean", "p50", "p90", "p95", "p99" and "max", in tokens (of the `word` kind where no
+            tokenizer was given).
         max_length: the cut that `truncated` is about.
         truncated: share of rows of each split that are longer than `max_length`, from 0 to 1; empty without one.
         duplicates: of each split: "repeated" rows (the first of each text not counted), "repeated_exact" (byte
             for byte) and "conflicting" texts (one text, different labels).
         shared: rows of a split whose text is also in another, by "test in train" and so on.
-        vocabulary: of each split: "types" and "tokens" (words, case-folded), and for the others than train the shares
+        vocabulary: of each split: "types" and "tokens" (words between white space, case-folded, and single
+            letters of scripts without spaces), and for the others than train the shares
             "types_in_train" and "tokens_in_train".
         warnings: what may spoil training or its score, in sentences.
         notes: how the data was read.
@@ -48,7 +49,6 @@ class DataReport:
     multi_label: bool
     labels: dict[str, dict[str, int]]
     lengths: dict[str, dict[str, float]]
-    length_unit: str
     max_length: int | None
     truncated: dict[str, float]
     duplicates: dict[str, dict[str, int]]
@@ -143,7 +143,7 @@ def _text_warnings(report: DataReport) -> Iterator[str]:
     for split, share in report.truncated.items():
         if share > 0.1:
             yield (
-                f"{_percent(share)} of the {split} texts are longer than {report.max_length} {report.length_unit} and "
+                f"{_percent(share)} of the {split} texts are longer than {report.max_length} tokens and "
                 f"would be cut; 95 % of them have at most {report.lengths[split]['p95']:,}."
             )
     for split, found in report.vocabulary.items():
@@ -175,14 +175,16 @@ def format_report(report: DataReport) -> str:
         ("max", "longest"),
     ]
     for key, word in measures:
-        table.append([f"{report.length_unit}, {word}", *(f"{report.lengths[s].get(key, 0):,}" for s in splits)])
+        table.append([f"tokens, {word}", *(f"{report.lengths[s].get(key, 0):,}" for s in splits)])
     if report.truncated:
         table.append([f"cut at {report.max_length}", *(_percent(report.truncated[s]) for s in splits)])
     table.append(["repeated texts", *(f"{report.duplicates[s]['repeated']:,}" for s in splits)])
     table.append(["texts with two labels", *(f"{report.duplicates[s].get('conflicting', 0):,}" for s in splits)])
     table.append(["different words", *(f"{report.vocabulary[s]['types']:,}" for s in splits)])
     for key, word in (("types_in_train", "of them in train"), ("tokens_in_train", "running words in train")):
-        table.append([word, *(_percent(v[key]) if key in (v := report.vocabulary[s]) else "" for s in splits)])
+        cells = [_percent(v[key]) if key in (v := report.vocabulary[s]) else "" for s in splits]
+        if any(cells):
+            table.append([word, *cells])
     lines += _aligned(table)
     kind = "labels, several a row" if report.multi_label else "labels"
     labels = [[kind, *splits]]

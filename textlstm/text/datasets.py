@@ -157,7 +157,7 @@ def _understand(
     for split, raw in raws.items():
         whole, bad = _with_faults(raw, texts[split], labels.get(split), classes)
         splits[split] = _without(raw, split, whole, bad, classes, drop, notes)
-    _check_train(splits["train"], raws["train"].origin, classes, train.multi_label, notes)
+    _check_train(splits["train"], raws["train"].origin, classes, train.multi_label, label_names is not None, notes)
     return splits, classes, train.multi_label
 
 
@@ -211,12 +211,15 @@ def _without(
     return whole if keep.all() else whole.take(np.flatnonzero(keep))
 
 
-def _check_train(split: Split, origin: str, classes: Classes, multi_label: bool, notes: list[str]) -> None:
-    """See that the training rows hold at least two classes, and name the classes they lack."""
+def _check_train(
+    split: Split, origin: str, classes: Classes, multi_label: bool, classes_given: bool, notes: list[str]
+) -> None:
+    """See that the rows hold at least two classes where the classes come from them, and name the classes they lack."""
     labels = split.labels if split.labels is not None else np.zeros(0, dtype=np.int64)
     counts = labels.sum(axis=0) if multi_label else np.bincount(labels, minlength=len(classes.names))
     present = int((counts > 0).sum())
-    if not multi_label and present < 2:
+    # Rows of one class can be scored by a model that knows more; training refuses them itself.
+    if not multi_label and not classes_given and present < 2:
         raise DataError(
             f"{origin}: all {len(split)} rows have the label {classes.names[int(counts.argmax())]!r}; a classifier "
             f"needs two classes or more. Is it the right label column, and all of the data?"

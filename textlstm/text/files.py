@@ -188,7 +188,7 @@ def open_text(path: Path, *, encoding: str | None, newline: str) -> Iterator[Tex
         DataError: when the encoding is unknown or the bytes are not in it.
     """
     if str(path) == "-":
-        stream = io.TextIOWrapper(sys.stdin.buffer, encoding=_codec(encoding), newline=newline)
+        stream = io.TextIOWrapper(sys.stdin.buffer, encoding=codec_name(encoding), newline=newline)
         try:
             yield stream
         except UnicodeDecodeError as error:
@@ -199,7 +199,7 @@ def open_text(path: Path, *, encoding: str | None, newline: str) -> Iterator[Tex
         finally:
             stream.detach()  # leave sys.stdin open
         return
-    codec = _codec(encoding) if encoding is not None else _sniffed_codec(path)
+    codec = codec_name(encoding) if encoding is not None else _sniffed_codec(path)
     with open_bytes(path) as raw:
         stream = io.TextIOWrapper(raw, encoding=codec, newline=newline)
         try:
@@ -208,8 +208,18 @@ def open_text(path: Path, *, encoding: str | None, newline: str) -> Iterator[Tex
             raise DataError(_decoding_sentence(path, codec, error)) from error
 
 
-def _codec(encoding: str | None) -> str:
-    """Give Python's name of an encoding; UTF-8 always tolerates a byte order mark."""
+def codec_name(encoding: str | None) -> str:
+    """Give Python's name of an encoding; UTF-8 always tolerates a byte order mark.
+
+    Args:
+        encoding: as the user wrote it; None means UTF-8.
+
+    Returns:
+        The name of a codec.
+
+    Raises:
+        DataError: Python knows no such encoding.
+    """
     try:
         name = codecs.lookup(encoding or "utf-8").name
     except LookupError as error:

@@ -47,11 +47,12 @@ class UsedRows:
         return len(self.train) + (len(self.validation) if self.validation is not None else 0)
 
 
-def load_recipe_data(recipe: Recipe) -> TextData:
+def load_recipe_data(recipe: Recipe, *, source: object | None = None) -> TextData:
     """Load the data that a recipe names.
 
     Args:
         recipe: its `data:` part is read; the size is not applied.
+        source: data in memory, or a name, that stands in for the recipe's own source.
 
     Returns:
         All splits.
@@ -61,7 +62,7 @@ def load_recipe_data(recipe: Recipe) -> TextData:
     """
     part = recipe.data
     return load_data(
-        part.source,
+        part.source if source is None else source,
         name=part.config,
         revision=part.revision,
         mirror=part.mirror,
@@ -118,6 +119,8 @@ def use_rows(data: TextData, *, size: int | Literal["full"], seed: int) -> UsedR
     if given is None and (rows := validation_rows(len(train))):
         train, validation = hold_out(train, rows=rows, seed=seed, multi_label=data.multi_label)
         notes.append(f"validation: {rows:,} rows held out of the training rows, stratified, seed {seed}")
+    if validation is None:
+        notes.append(f"no validation: under 500 labels all {len(train):,} train, for a fixed number of updates")
     return UsedRows(train, validation, labeled.get("test"), notes)
 
 

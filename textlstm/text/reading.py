@@ -6,7 +6,9 @@ Imports neither torch, transformers nor datasets.
 
 from __future__ import annotations
 
+import codecs
 import difflib
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,13 +19,14 @@ import pyarrow.parquet as pq
 
 from textlstm.errors import DataError
 from textlstm.text.delimited import delimited_rows
-from textlstm.text.files import Findings, file_kind, open_bytes, open_text
+from textlstm.text.files import Findings, codec_name, file_kind, open_bytes, open_text
 from textlstm.text.json_rows import common_type, json_rows, typed_array
 from textlstm.text.writing import RowWriter, open_writer
 
-__all__ = ["RowWriter", "line_of_row", "open_writer", "read_batches", "read_table"]
+__all__ = ["RowWriter", "arriving_lines", "line_of_row", "open_writer", "read_batches", "read_table"]
 
 BATCH_ROWS = 4096
+_ARRIVING_BYTES = 65_536  # what a pipe holds on Linux
 
 Item = TypeVar("Item")
 
@@ -89,6 +92,43 @@ def read_table(source: str | Path, *, encoding: str | None = None, findings: Fin
     if not batches:
         raise DataError(f"{source} holds no rows.")
     return pa.Table.from_batches(batches)
+
+
+def arriving_lines(stream: io.BufferedReader | io.BytesIO, *, encoding: str | None = None) -> Iterator[list[str]]:
+    """Read lines as they arrive: what is there is given at once, and nothing waits for a full batch.
+
+    Args:
+        stream: bytes, such as `sys.stdin.buffer`; a line ends at a newline, with or without a carriage return.
+        encoding: its encoding; None means UTF-8, with or without a byte order mark.
+
+    Yields:
+        One or more whole lines, without their ends.
+
+    Raises:
+        DataError: the encoding is unknown or the bytes are not in it.
+    """
+    codec = codec_name(encoding)
+    decoder = codecs.getincrementaldecoder(codec)()
+    rest, done, ended = "", 0, False
+    while not ended:
+        chunk = stream.read1(_ARRIVING_BYTES)  # waits only while there is nothing at all
+        ended = not chunk
+        try:
+            rest += decoder.decode(chunk, final=ended)
+        except UnicodeDecodeError as error:
+            line = done + error.object[: error.start].count(b"\n") + 1
+            raise DataError(
+                f"standard input is not {'UTF-8' if codec == 'utf-8-sig' else codec}: line {line} holds the byte"
+                f" {error.object[error.start]:#04x}; pass the encoding it has, such as --encoding cp1252."
+            ) from error
+        except UnicodeError as error:  # such as UTF-16 without its byte order mark
+            raise DataError(f"standard input is not {codec} ({error}); pass the encoding it has.") from error
+        *lines, rest = rest.split("\n")
+        if ended and rest:
+            lines.append(rest)
+        if lines:
+            yield [line.removesuffix("\r") for line in lines]
+        done += len(lines)
 
 
 def line_of_row(path: Path, row: int, *, encoding: str | None = None) -> int | None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +23,7 @@ from textlstm.text.tables import RawSplit, raw_table, split_of, splits_in_memory
 MIRRORS = "TEXTLSTM_DATA_DIR"
 """The environment variable that names a folder of mirrored data sets, one folder each."""
 
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def find_splits(
@@ -33,7 +38,8 @@ def find_splits(
 ) -> dict[str, RawSplit]:
     """Read whatever the user named.
 
-    A string is tried as an embedded corpus, a path, a mirror (`TEXTLSTM_DATA_DIR`) and the Hub, in this order.
+    A string is tried as an embedded corpus, a path, a mirror (`TEXTLSTM_DATA_DIR`) and, where it has the form USER/NAME,
+    the Hub, in this order.
 
     Args:
         source: a name, a path, or data in memory.
@@ -64,6 +70,8 @@ def find_splits(
         pinned = ", ".join(f"{k} {v!r}" for k, v in (("configuration", name), ("revision", revision)) if v)
         notes.append(f"Read from the mirror {folder}{f' (its {pinned} was not checked)' if pinned else ''}.")
         return splits_in_path(folder, encoding=encoding, drop_bad_rows=drop_bad_rows, notes=notes)
+    if "/" not in text:
+        raise DataError(_no_such_name(text, mirror))
     return _from_hub(text, name, revision, mirror, notes)
 
 
@@ -80,13 +88,13 @@ def _corpus(spec: str) -> dict[str, RawSplit]:
 
 
 def _looks_like_path(text: str) -> bool:
-    """Tell a path that does not exist from the id of a Hub data set."""
+    """Tell a path that does not exist from a name or the id of a Hub data set."""
     suffix = Path(text).suffix.lower()
     return (
         suffix in KIND_OF_SUFFIX
         or suffix in COMPRESSIONS
         or text.startswith((".", "~", "/"))
-        or not _HUB_ID.fullmatch(text)
+        or ("/" in text and not _HUB_ID.fullmatch(text))
     )
 
 
@@ -113,23 +121,46 @@ def _mirror_folder(source: str, mirror: str | None) -> Path | None:
     return None
 
 
+def _no_such_name(text: str, mirror: str | None) -> str:
+    """Say that a name leads nowhere, and which name is nearest to it."""
+    root = os.environ.get(MIRRORS)
+    folders = [Path.cwd(), *([Path(root)] if root else [])]
+    known = [*corpora.CORPORA, *(entry.name for folder in folders for entry in folder.iterdir())]
+    near = difflib.get_close_matches(mirror or text.partition(":")[0], known, n=1)
+    return (
+        f"{text!r} is no embedded corpus ({', '.join(corpora.CORPORA)}), no file or folder in {folders[0]}, and has no "
+        f"copy named {mirror or text!r} in {_mirror_place()}."
+        + (f" Did you mean {near[0]}?" if near else "")
+        + " Ids of the Hugging Face Hub are written USER/NAME."
+    )
+
+
+def _mirror_place() -> str:
+    """Name the folder of mirrors for a message."""
+    root = os.environ.get(MIRRORS)
+    return f"{root} (from {MIRRORS})" if root else f"a mirror ({MIRRORS} is not set)"
+
+
 def _from_hub(
     source: str, name: str | None, revision: str | None, mirror: str | None, notes: list[str]
 ) -> dict[str, RawSplit]:
     """Load a data set from the Hub (or from the cache of an earlier download)."""
     import datasets
 
+    silence = _silence_of_hub(source)
     try:
-        loaded = datasets.load_dataset(source, name=name, revision=revision)
+        with _quiet_hub(cache_only=silence is not None):
+            loaded = datasets.load_dataset(source, name=name, revision=revision)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
-        root = os.environ.get(MIRRORS)
-        place = f"{root} (from {MIRRORS})" if root else f"a mirror ({MIRRORS} is not set)"
-        names = ", ".join(corpora.CORPORA)
+        if silence is not None:
+            reason = f"it could not be reached ({silence}), and its cache on this machine has no earlier download."
         raise DataError(
-            f"{source!r} is no file, folder or embedded corpus ({names}), has no copy named {mirror or source!r} in "
-            f"{place}, and could not be loaded from the Hugging Face Hub: {reason}"
+            f"{source!r} is no file, folder or embedded corpus ({', '.join(corpora.CORPORA)}), has no copy named "
+            f"{mirror or source!r} in {_mirror_place()}, and could not be loaded from the Hugging Face Hub: {reason}"
         ) from error
+    if silence is not None:
+        notes.append(f"{source}: read from an earlier download, because the Hub could not be reached ({silence}).")
     aside = [str(split) for split in loaded if split_of(str(split)) is None or "." in str(split)]
     kept = {str(split): loaded[split] for split in loaded if str(split) not in aside}
     if not kept and len(aside) == 1:
@@ -147,3 +178,51 @@ def _from_hub(
         raw = splits_in_memory(dataset)["train"]
         splits[split] = raw_table(raw.table, f"{source} {key}")
     return splits
+
+
+def _silence_of_hub(source: str) -> str | None:
+    """Ask the Hub once whether it can be reached: its client tries six times in 23 seconds, and has no setting for it.
+
+    Args:
+        source: id of a data set.
+
+    Returns:
+        Why there was no answer; None after any answer, "not found" included.
+    """
+    from huggingface_hub import constants
+
+    if constants.is_offline_mode():
+        return "HF_HUB_OFFLINE is set"
+    if not constants.ENDPOINT.startswith(("http://", "https://")):
+        return f"HF_ENDPOINT is {constants.ENDPOINT}, which is no web address"
+    question = urllib.request.Request(f"{constants.ENDPOINT}/api/datasets/{source}", method="HEAD")
+    try:
+        urllib.request.urlopen(question, timeout=constants.HF_HUB_ETAG_TIMEOUT).close()
+    except urllib.error.HTTPError as error:
+        return str(error) if error.code >= 500 else None
+    except OSError as error:
+        cause = getattr(error, "reason", error)
+        # The client keeps certificates of its own, so this one's trouble with them says nothing.
+        return None if isinstance(cause, ssl.SSLError) else str(cause) or type(error).__name__
+    return None
+
+
+@contextmanager
+def _quiet_hub(*, cache_only: bool) -> Iterator[None]:
+    """Silence the log lines of the Hub's client for a while, and keep it to its cache if asked."""
+    import datasets
+    from huggingface_hub import constants
+    from huggingface_hub.utils import logging
+
+    levels = logging.get_verbosity(), datasets.logging.get_verbosity()
+    offline = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+    logging.set_verbosity_error()
+    datasets.logging.set_verbosity_error()
+    if cache_only:
+        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = offline
+        logging.set_verbosity(levels[0])
+        datasets.logging.set_verbosity(levels[1])

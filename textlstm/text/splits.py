@@ -114,7 +114,7 @@ def nested_subset(split: Split, *, size: int, seed: int) -> Split:
         seed: decides the order.
 
     Returns:
-        `size` rows, in the stratified order.
+        `size` rows, in source order.
 
     Raises:
         DataError: when `size` is below 1 or above the number of rows.
@@ -123,7 +123,7 @@ def nested_subset(split: Split, *, size: int, seed: int) -> Split:
         raise DataError(
             f"a subset of {size} rows was asked for and there are {len(split)}; name a size from 1 to that."
         )
-    return split.take(stratified_order(split.labels, rows=len(split), seed=seed, limit=size))
+    return split.take(np.sort(stratified_order(split.labels, rows=len(split), seed=seed, limit=size)))
 
 
 def stratified_order(labels: np.ndarray | None, *, rows: int, seed: int, limit: int | None = None) -> np.ndarray:

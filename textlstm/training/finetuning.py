@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +15,12 @@ import torch
 from transformers import PrinterCallback
 from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
-from textlstm.errors import NonFiniteLossError
+from textlstm.errors import NonFiniteLossError, RecipeError, TrainingError
 from textlstm.inference.decisions import probabilities_from_logits
 from textlstm.inference.predictor import choose_device, predict_logits
 from textlstm.model import TextLSTMForSequenceClassification
-from textlstm.recipe import Recipe
-from textlstm.results import Cost, DataUse, Run, SplitMetrics, predictions_table
+from textlstm.recipe import Recipe, load_recipe, validate
+from textlstm.results import Cost, DataUse, Run, SplitMetrics, predictions_table, refuse_finished, write_run
 from textlstm.text.datasets import TextData
 from textlstm.text.protocol import load_recipe_data
 from textlstm.text.tokenization import save_tokenizer
@@ -131,6 +132,11 @@ def train(
             progress.finish(model)
             batches = min(progress.history[-1].step * settings.gradient_accumulation * world, len(plan))
             return _collect(recipe, prepared, model, progress, tokens=plan.tokens(0, batches), device=device)
+        except torch.OutOfMemoryError:
+            raise TrainingError(
+                f"{device} ran out of memory in training; lower training.batch_size (and raise"
+                " training.gradient_accumulation by as much), tokenizer.max_length or model.hidden_size."
+            ) from None
         except NonFiniteLossError:
             if checkpoints is not None:
                 discard_checkpoints(checkpoints)  # to go on from one would end in the same place
@@ -138,14 +144,22 @@ def train(
 
 
 def finetune(
-    recipe: Recipe, data: TextData | None = None, *, out: Path | None = None, listener: Listener | None = None
+    recipe: Recipe | str | Path | Mapping[str, Any] | None = None,
+    data: object | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    listener: Listener | None = None,
 ) -> Run:
     """Train one classifier, save it, and say what came of it.
 
     Args:
-        recipe: settings; the grid is not read.
-        data: loaded from `recipe.data` when None.
-        out: folder for model and tokenizer; an interrupted run is resumed from checkpoints below it.
+        recipe: a recipe, the name or path of one, or its content as nested mappings; the defaults when None. The grid
+            is not read.
+        data: anything that `load_data` takes: a name, a file, lists, a pandas, polars or Arrow table, a
+            `datasets.Dataset`; what the recipe names when None.
+        settings: recipe keys by dotted name that win over the recipe's, such as `{"model.num_layers": 2}`.
+        out: folder for model, tokenizer and run; an interrupted run is resumed from checkpoints below it.
         listener: called after every update, and at the end.
 
     Returns:
@@ -153,16 +167,36 @@ def finetune(
 
     Raises:
         DataError: the data or the size does not fit.
-        RecipeError: the options do not go together.
-        RunFolderError: the folder holds checkpoints of a run with other settings or on other data.
+        RecipeError: the options do not go together, or neither recipe nor data names any data.
+        RunFolderError: the folder holds a finished model, or checkpoints of a run with other settings or data.
         NonFiniteLossError: the loss or its gradient became NaN or infinite.
     """
-    checkpoints = out / CHECKPOINTS_FOLDER if out is not None else None
-    trained = train(recipe, data, checkpoints=checkpoints, listener=listener)
-    if out is not None and checkpoints is not None:
-        trained.save(out)
-        discard_checkpoints(checkpoints)
+    chosen = _as_recipe(recipe, data, settings or {})
+    loaded = data if data is None or isinstance(data, TextData) else load_recipe_data(chosen, source=data)
+    if out is None:
+        return train(chosen, loaded, listener=listener).run
+    folder = Path(out)
+    refuse_finished(folder)
+    trained = train(chosen, loaded, checkpoints=folder / CHECKPOINTS_FOLDER, listener=listener)
+    trained.save(folder)
+    write_run(folder, trained.run, trained.predictions, chosen.to_yaml())
+    discard_checkpoints(folder / CHECKPOINTS_FOLDER)
     return trained.run
+
+
+def _as_recipe(
+    recipe: Recipe | str | Path | Mapping[str, Any] | None, data: object | None, settings: Mapping[str, Any]
+) -> Recipe:
+    """Make one recipe of what the caller gave."""
+    if isinstance(recipe, Recipe):
+        return recipe.override(dict(settings))
+    if isinstance(recipe, str | Path):
+        return load_recipe(recipe).override(dict(settings))
+    if recipe is None and data is None:
+        raise RecipeError("finetune needs a recipe or data, and got neither; name a recipe, or pass texts and labels.")
+    source = str(data) if isinstance(data, str | Path) else "data in memory"
+    plain = {"name": "finetune", **({"data": {"source": source}} if data is not None else {}), **(recipe or {})}
+    return validate(plain, origin="the recipe").override(dict(settings))
 
 
 def _trainer(
@@ -212,7 +246,8 @@ def _collect(
     model.train(False)
     for name, encoded in prepared.encoded.items():
         split = splits[name]
-        assert split is not None and split.labels is not None  # noqa: S101 - encoded only when there
+        if split is None or split.labels is None:  # a test split without labels cannot be scored; a note has said so
+            continue
         logits = predict_logits(model, encoded)
         if not np.isfinite(logits).all():  # nobody looked at the last update
             raise NonFiniteLossError(

@@ -117,10 +117,11 @@ def parameter_groups(
     # A layer holds the biases of both directions in one matrix, so the name decides, not the dimensions alone.
     decayed = {name for name, p in others if p.ndim > 1 and "bias" not in name}
     rate = learning_rate if embedding_learning_rate is None else embedding_learning_rate
+    # The Trainer reports the rate of the first group, which should be the recipe's `learning_rate`.
     groups = [
-        {"params": [embedding] if embedding.requires_grad else [], "lr": rate, "weight_decay": weight_decay},
         {"params": [p for name, p in others if name in decayed], "lr": learning_rate, "weight_decay": weight_decay},
         {"params": [p for name, p in others if name not in decayed], "lr": learning_rate, "weight_decay": 0.0},
+        {"params": [embedding] if embedding.requires_grad else [], "lr": rate, "weight_decay": weight_decay},
     ]
     return [group for group in groups if group["params"]]
 

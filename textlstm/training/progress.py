@@ -198,7 +198,10 @@ class RunProgress(TrainerCallback):
             self.best = {name: value.detach().clone() for name, value in kwargs["model"].state_dict().items()}
         else:
             self.epochs_without_gain += 1
-        if self.settings.patience is not None and self.epochs_without_gain >= self.settings.patience:
+        # The epochs of a small subset are a few updates long: patience must not undo `min_updates`.
+        trained_enough = state.global_step >= self.settings.min_updates
+        patience = self.settings.patience
+        if patience is not None and trained_enough and self.epochs_without_gain >= patience:
             control.should_training_stop = True
             self.stopped_early = state.global_step < state.max_steps
 
