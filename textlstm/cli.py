@@ -32,7 +32,7 @@ app.add_typer(recipes_app, name="recipes")
 def main() -> None:
     """Run the command line; an error that a user can cause becomes one sentence and an exit code."""
     try:
-        app()
+        app(prog_name="textlstm")
     except TextLSTMError as error:
         if "--debug" in sys.argv:
             raise

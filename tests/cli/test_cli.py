@@ -24,7 +24,7 @@ COMMANDS = ["run", "train", "evaluate", "predict", "check", "recipes"]
 def test_every_command_has_help_that_describes_every_option(command, succeed):
     text = succeed(*command, "--help").out
     lines = [line for line in text.splitlines() if line.startswith("  -")]
-    assert text.startswith("Usage: textlstm")
+    assert text.startswith("Usage: textlstm")  # however it was started
     assert lines
     for number, line in enumerate(text.splitlines()):
         if line.startswith("  -") and len(line.split("  ")) < 3:  # a long option has its words on the next line

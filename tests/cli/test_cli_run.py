@@ -121,7 +121,7 @@ def test_a_real_signal_ends_the_process_cleanly(folder, tmp_path):
         for line in process.stderr:
             if line.startswith("[1/4]"):
                 break
-            assert time.monotonic() - began < 60
+            assert time.monotonic() - began < 300
         os.killpg(process.pid, signal.SIGINT)
         rest = process.stderr.read()
     assert process.returncode == 1

@@ -97,7 +97,7 @@ def comparison_table(cells: Sequence[CellSummary], *, title: str) -> Table:
         `explain_table` has the words that go with it.
     """
     sizes = list(dict.fromkeys(cell.size for cell in cells))
-    table = Table(title=title, title_justify="left", show_lines=True)
+    table = Table(title=title, min_width=len(title), title_justify="left", show_lines=True)
     table.add_column("layers", justify="right")
     for size in sizes:
         table.add_column(f"{size:,} labels" if isinstance(size, int) else "all labels", justify="right")

@@ -34,7 +34,8 @@ def check_data(
     Args:
         data: what `load_data` gave.
         max_length: tokens at which training would cut texts.
-        tokenizer: measures lengths; without one they are counted in the tokens of the `word` kind, which need no training.
+        tokenizer: measures lengths; without one they are counted in the tokens of the `word` kind, which needs
+            no training for that.
 
     Returns:
         The report; the same data gives the same report.

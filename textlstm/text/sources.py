@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import http.client
 import os
 import re
 import ssl
@@ -38,8 +39,8 @@ def find_splits(
 ) -> dict[str, RawSplit]:
     """Read whatever the user named.
 
-    A string is tried as an embedded corpus, a path, a mirror (`TEXTLSTM_DATA_DIR`) and, where it has the form USER/NAME,
-    the Hub, in this order.
+    A string is tried as an embedded corpus, a path, a mirror (`TEXTLSTM_DATA_DIR`) and, if it has the form USER/NAME, the
+    Hub, in this order.
 
     Args:
         source: a name, a path, or data in memory.
@@ -195,12 +196,12 @@ def _silence_of_hub(source: str) -> str | None:
         return "HF_HUB_OFFLINE is set"
     if not constants.ENDPOINT.startswith(("http://", "https://")):
         return f"HF_ENDPOINT is {constants.ENDPOINT}, which is no web address"
-    question = urllib.request.Request(f"{constants.ENDPOINT}/api/datasets/{source}", method="HEAD")
+    question = f"{constants.ENDPOINT}/api/datasets/{source}"
     try:
-        urllib.request.urlopen(question, timeout=constants.HF_HUB_ETAG_TIMEOUT).close()
+        urllib.request.build_opener().open(question, timeout=constants.HF_HUB_ETAG_TIMEOUT).close()
     except urllib.error.HTTPError as error:
         return str(error) if error.code >= 500 else None
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         cause = getattr(error, "reason", error)
         # The client keeps certificates of its own, so this one's trouble with them says nothing.
         return None if isinstance(cause, ssl.SSLError) else str(cause) or type(error).__name__
