@@ -10,9 +10,9 @@ import ast
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 
 _SOURCE = Path(__file__).parent / "model" / "configuration_textlstm.py"
 _NAMES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
@@ -21,7 +21,16 @@ _NAMES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool, 
 class Section(BaseModel):
     """A part of a recipe: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, validate_default=True, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _yes_is_no_number(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse the yes and true of YAML where a number stands, which Python would take for a 1."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and bool not in (annotation, *get_args(annotation)):
+            raise ValueError(f"yes or no does not fit here; the value is {value}")
+        return value
 
 
 def _annotation(node: ast.expr) -> Any:  # noqa: ANN401 - a type expression has no narrower type

@@ -43,6 +43,10 @@ class DataSection(Section):
     size: Size = Field("full", description="labeled rows to use, validation included")
 
 
+SMALLEST_VOCABULARY: dict[str, int] = {"word": 3, "bpe": 258, "wordpiece": 3, "unigram": 3}
+"""The smallest `vocab_size` of each kind: the two special tokens and one more; for byte-level BPE all 256 bytes."""
+
+
 class TokenizerSection(Section):
     """How text becomes ids."""
 
@@ -59,6 +63,19 @@ class TokenizerSection(Section):
     def _source_belongs_to_pretrained(self) -> TokenizerSection:
         if (self.kind == "pretrained") != (self.source is not None):
             raise ValueError("kind `pretrained` and `source` go together: give both, or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _every_key_has_an_effect(self) -> TokenizerSection:
+        if self.kind == "pretrained":
+            for key in ("vocab_size", "min_frequency", "lowercase"):
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(f"{key} has no effect on kind `pretrained`, leave it out")
+        elif self.vocab_size < SMALLEST_VOCABULARY[self.kind]:
+            smallest = SMALLEST_VOCABULARY[self.kind]
+            raise ValueError(
+                f"vocab_size should be at least {smallest} for kind `{self.kind}`, and is {self.vocab_size}"
+            )
         return self
 
 

@@ -16,8 +16,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from textlstm.errors import DataError, ModelError, RecipeError
+from textlstm.recipe_sections import SMALLEST_VOCABULARY
 from textlstm.text.tokenization import (
-    SMALLEST_VOCABULARY,
     count_words,
     encode,
     load_tokenizer,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import http.client
+import logging
 import os
 import re
 import ssl
@@ -39,8 +40,8 @@ def find_splits(
 ) -> dict[str, RawSplit]:
     """Read whatever the user named.
 
-    A string is tried as an embedded corpus, a path, a mirror (`TEXTLSTM_DATA_DIR`) and, if it has the form USER/NAME, the
-    Hub, in this order.
+    A string is tried as an embedded corpus, a path, a mirror (`TEXTLSTM_DATA_DIR`) and, if it has the
+    form USER/NAME, the Hub, in this order.
 
     Args:
         source: a name, a path, or data in memory.
@@ -213,11 +214,11 @@ def _quiet_hub(*, cache_only: bool) -> Iterator[None]:
     """Silence the log lines of the Hub's client for a while, and keep it to its cache if asked."""
     import datasets
     from huggingface_hub import constants
-    from huggingface_hub.utils import logging
+    from huggingface_hub.utils import logging as hub_logging
 
-    levels = logging.get_verbosity(), datasets.logging.get_verbosity()
+    levels = hub_logging.get_verbosity(), datasets.logging.get_verbosity()
     offline = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
-    logging.set_verbosity_error()
+    hub_logging.set_verbosity(logging.ERROR)
     datasets.logging.set_verbosity_error()
     if cache_only:
         constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
@@ -225,5 +226,5 @@ def _quiet_hub(*, cache_only: bool) -> Iterator[None]:
         yield
     finally:
         constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = offline
-        logging.set_verbosity(levels[0])
+        hub_logging.set_verbosity(levels[0])
         datasets.logging.set_verbosity(levels[1])

@@ -13,7 +13,8 @@ Four kinds are trained here, all with `<pad>` as id 0 and `<unk>` as id 1:
 
 Words, WordPiece and Unigram read NFKC-normalized text, byte-level BPE reads NFC; curly quotes become straight ones.
 Every kind pre-tokenizes, with a cap on the length of a piece: without it, training eats memory on text without spaces.
-The sister files reuse tokenizers (reused_tokenizer) and run them (encoding); their names can be imported from here.
+The sister files reuse tokenizers (reused_tokenizer), cut texts (word_pipeline) and run them (encoding);
+their names can be imported from here.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from textlstm.errors import DataError, RecipeError
+from textlstm.recipe_sections import SMALLEST_VOCABULARY
 from textlstm.text.encoding import Encoded, encode, text_chunks
 from textlstm.text.reused_tokenizer import (
     MODEL_INPUT_NAMES,
@@ -40,6 +41,7 @@ from textlstm.text.reused_tokenizer import (
     save_tokenizer,
     vocabulary_size,
 )
+from textlstm.text.word_pipeline import SPACELESS_LETTER, add_pipeline, count_words
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PAD_TOKEN",
-    "SMALLEST_VOCABULARY",
     "SPACELESS_LETTER",
     "UNK_TOKEN",
     "Encoded",
@@ -61,26 +62,6 @@ __all__ = [
 ]
 
 TokenizerKind = Literal["word", "bpe", "wordpiece", "unigram"]
-
-SMALLEST_VOCABULARY: dict[str, int] = {"word": 3, "bpe": 258, "wordpiece": 3, "unigram": 3}
-"""The smallest `vocab_size` of each kind: the two special tokens and one more; for byte-level BPE all 256 bytes."""
-
-# Characters of scripts written without spaces: Thai and Lao, Burmese, Khmer, Kana, Han. Literal ranges, not \p{Han}:
-# the tokenizers of JavaScript read the same file, and their regular expressions spell scripts otherwise.
-_SPACELESS = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
-)
-SPACELESS_LETTER = rf"[{_SPACELESS}]\p{{M}}*"
-"""A letter that is a token of its own, with its marks, as a regular expression (RE2 reads it too)."""
-
-_CONTRACTIONS = r"[nN]'[tT](?!\p{L})|'(?:[sSdDmM]|[rR][eE]|[vV][eE]|[lL]{2})(?!\p{L})"
-_ISOLATED = rf"{_CONTRACTIONS}|{SPACELESS_LETTER}"
-_WORD = r"\p{L}[\p{L}\p{M}\u200c\u200d]{0,99}"  # the joiners are spelling in Persian and in Indic scripts
-_WORDS = rf"{_CONTRACTIONS}|{_WORD}|\p{{N}}{{1,4}}|([^\s\p{{L}}\p{{M}}\p{{N}}\p{{Cc}}\p{{Cf}}])\1{{0,2}}"
-_COUNTED_ROWS = 20_000
-_LETTER_END = r"([\x{3041}-\x{3096}\x{30a1}-\x{30fa}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}]\p{M}*)"  # for RE2
-_PIECES = r"{0}?[\p{{L}}\p{{M}}]{{1,64}}|{0}?\p{{N}}{{1,4}}|{0}?[^\s{0}\p{{L}}\p{{M}}\p{{N}}]{{1,16}}|{0}"
 
 
 def train_tokenizer(
@@ -129,7 +110,7 @@ def train_tokenizer(
         trainer = trainers.UnigramTrainer(unk_token=UNK_TOKEN, **common)
     else:
         backend = Tokenizer(models.WordPiece(unk_token=UNK_TOKEN))
-    _add_pipeline(backend, kind, lowercase=lowercase)
+    add_pipeline(backend, kind, lowercase=lowercase)
     words = backend.pre_tokenizer.pre_tokenize_str
     if not any(words(text) for chunk in text_chunks(rows) for text in chunk):
         raise DataError(f"The {len(rows)} training texts hold no words; a tokenizer needs some text to learn from.")
@@ -148,39 +129,6 @@ def train_tokenizer(
     return _complete(backend, max_length)
 
 
-def count_words(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Count the tokens that the `word` tokenizer makes of each text, without training one.
-
-    No token goes over a blank or the end of a Han or Kana letter, so that each different part between them is counted
-    once, however many rows hold it.
-
-    Args:
-        texts: (rows,) strings, without nulls.
-
-    Returns:
-        (rows,) int64; an empty text counts 1, as in `encode`.
-    """
-    from tokenizers import Tokenizer, models
-
-    backend = Tokenizer(models.WordLevel({UNK_TOKEN: 0}, unk_token=UNK_TOKEN))
-    _add_pipeline(backend, "word", lowercase=True)
-    known: dict[str, int] = {}
-    counts = []
-    for start in range(0, len(texts), _COUNTED_ROWS):
-        rows = texts.slice(start, _COUNTED_ROWS)
-        rows = pc.replace_substring_regex(rows, _LETTER_END, r"\1 ")
-        rows = pc.split_pattern(rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows, " ")
-        parts = pc.list_flatten(rows).dictionary_encode()
-        different = parts.dictionary.to_pylist()
-        new = [part for part in different if part not in known]
-        known.update(zip(new, map(len, backend.encode_batch_fast(new)), strict=True))
-        tokens = np.fromiter(map(known.__getitem__, different), dtype=np.int64)
-        ends = np.cumsum(pc.list_value_length(rows).to_numpy())
-        running = np.concatenate([np.zeros(1, np.int64), np.cumsum(tokens[parts.indices.to_numpy()])])
-        counts.append(np.diff(running[ends], prepend=0))
-    return np.maximum(np.concatenate(counts), 1) if counts else np.zeros(0, dtype=np.int64)
-
-
 def _wrong_options(kind: str, *, vocab_size: int, min_frequency: int, max_length: int) -> list[str]:
     """One sentence for each option out of its range."""
     problems = []
@@ -194,42 +142,6 @@ def _wrong_options(kind: str, *, vocab_size: int, min_frequency: int, max_length
     if max_length < 1:
         problems.append(f"max_length must be at least 1 token; found {max_length}.")
     return problems
-
-
-def _add_pipeline(backend: Tokenizer, kind: TokenizerKind, *, lowercase: bool) -> None:
-    """Give a backend its normalizer, pre-tokenizer and decoder."""
-    from tokenizers import Regex, decoders, normalizers, pre_tokenizers
-
-    steps: list[Any] = [normalizers.NFC() if kind == "bpe" else normalizers.NFKC()]
-    steps += [normalizers.Replace(Regex("[\u2018\u2019]"), "'"), normalizers.Replace(Regex("[\u201c\u201d]"), '"')]
-    if lowercase:
-        steps.append(normalizers.Lowercase())
-    splits: list[Any]
-    if kind in ("word", "wordpiece"):
-        splits = [
-            pre_tokenizers.Split(Regex(_ISOLATED), "isolated"),
-            pre_tokenizers.Split(Regex(_WORDS), "removed", invert=True),
-        ]
-    else:
-        # Runs of spaces tell a classifier nothing, and would cost tokens.
-        steps += [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
-    if kind == "wordpiece":
-        backend.decoder = decoders.WordPiece(prefix="##")
-    elif kind == "bpe":
-        steps.append(normalizers.Prepend(" "))  # so that a first word is the same token as an inner one
-        splits = [
-            pre_tokenizers.Split(Regex(_PIECES.format(" ")), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-        backend.decoder = decoders.ByteLevel()
-    elif kind == "unigram":
-        splits = [
-            pre_tokenizers.Metaspace(prepend_scheme="always", split=False),
-            pre_tokenizers.Split(Regex(_PIECES.format("\u2581")), "isolated"),
-        ]
-        backend.decoder = decoders.Metaspace(prepend_scheme="always")
-    backend.pre_tokenizer = pre_tokenizers.Sequence(splits)
-    backend.normalizer = normalizers.Sequence(steps)
 
 
 def _learn_wordpieces(
