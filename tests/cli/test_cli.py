@@ -23,12 +23,12 @@ COMMANDS = ["run", "train", "evaluate", "predict", "check", "recipes"]
 )
 def test_every_command_has_help_that_describes_every_option(command, succeed):
     text = succeed(*command, "--help").out
-    lines = [line for line in text.splitlines() if line.startswith("  -")]
     assert text.startswith("Usage: textlstm")  # however it was started
-    assert lines
-    for number, line in enumerate(text.splitlines()):
+    lines = text.partition("\nOptions:\n")[2].splitlines()
+    assert any("--help" in line for line in lines)
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
         if line.startswith("  -") and len(line.split("  ")) < 3:  # a long option has its words on the next line
-            assert text.splitlines()[number + 1].startswith("   "), line
+            assert following.startswith("   "), line
 
 
 def test_help_needs_no_heavy_import():
@@ -120,7 +120,6 @@ def test_train_goes_on_after_ctrl_c_and_refuses_to_mix_runs(
         (["--pooling", "maximum"], "model.pooling"),
         (["--hidden", "0"], "hidden_size"),
         (["--device", "tpu"], "device"),
-        (["--tokenizer", "/no/such/tokenizer"], "/no/such/tokenizer"),
         (["--set", "trackers=[tensorboard]"], "tensorboard"),
         (["--validation", "absent.csv"], "absent.csv"),
         (["--encoding", "utf-99"], "utf-99"),
@@ -136,6 +135,11 @@ def _none_for_trackers():
 
     find = importlib.util.find_spec
     return lambda name, package=None: None if name.startswith("tensorboard") else find(name, package)
+
+
+def test_a_tokenizer_that_is_not_there_is_named(folder, tmp_path, fail):
+    arguments = ["--out", tmp_path / "m", "--epochs", "1", "--tokenizer", "/no/such/tokenizer"]
+    assert "/no/such/tokenizer" in fail(2, "train", folder / "train.csv", *arguments)
 
 
 def test_data_of_one_class_is_refused(tmp_path, planted, fail, write_csv):

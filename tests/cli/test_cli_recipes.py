@@ -21,8 +21,8 @@ def test_shipped_recipes_are_shown_as_written_in_full_and_are_valid(name, succee
     assert succeed("recipes", "show", name).out == shipped_recipes()[name].read_text()
     full = yaml.safe_load(succeed("recipes", "show", name, "--full").out)
     assert full == load_recipe(name).model_dump(mode="json")
-    changed = yaml.safe_load(succeed("recipes", "show", name, "--set", "model.num_layers=3").out)
-    assert changed["model"]["num_layers"] == 3
+    changed = yaml.safe_load(succeed("recipes", "show", name, "--set", "model.layer_norm=true").out)
+    assert changed["model"]["layer_norm"] is True
     assert f"{name} is valid: " in succeed("recipes", "validate", name).out
 
 

@@ -112,7 +112,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_finishes(
 
 def test_a_real_signal_ends_the_process_cleanly(folder, tmp_path):
     command = [sys.executable, "-c", "from textlstm.cli import main; main()"]
-    settings = ["--workers", "2", "--set", "training.epochs=400"]
+    settings = ["--workers", "2", "--set", "training.epochs=100"]
     arguments = ["run", folder / "mine.yaml", "--out", tmp_path / "runs", *settings]
     began = time.monotonic()
     # A terminal sends Ctrl-C to the whole group, so the workers get it too.

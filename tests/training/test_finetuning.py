@@ -270,7 +270,9 @@ def test_every_kind_of_tokenizer_trains(trained, tiny_recipe, tiny_data, kind, t
     changes = {"tokenizer.kind": kind, "tokenizer.vocab_size": 300, "training.epochs": 1}
     if kind == "pretrained":
         trained.tokenizer.save_pretrained(tmp_path)
-        changes["tokenizer.source"] = str(tmp_path)
+        fields = type(tiny_recipe().tokenizer).model_fields  # a given tokenizer takes no other setting
+        unset = {f"tokenizer.{key}": fields[key].default for key in ("vocab_size", "min_frequency")}
+        changes |= {"tokenizer.source": str(tmp_path), **unset}
     done = train(tiny_recipe(changes), tiny_data)
     assert done.model.config.vocab_size == len(done.tokenizer)
     if kind == "pretrained":
