@@ -34,6 +34,7 @@ from textlstm.training.cost import (
     reset_peak_memory,
 )
 from textlstm.training.evaluation import evaluate_predictions
+from textlstm.training.memory import keep_freed_memory
 from textlstm.training.preparation import Prepared, build_config, build_model, prepare, stream
 from textlstm.training.progress import Report, RunProgress
 from textlstm.training.trainer import EpochPlan, TextLSTMTrainer, TokenRows
@@ -101,6 +102,8 @@ def train(
     torch.set_num_threads(recipe.threads)
     if prepared is None:
         prepared = prepare(recipe, data if data is not None else load_recipe_data(recipe))
+    if device.type == "cpu":
+        keep_freed_memory()
     reset_peak_memory()
     model = build_model(build_config(recipe, prepared), seed=recipe.seed)
     settings, encoded = recipe.training, prepared.encoded["train"]
