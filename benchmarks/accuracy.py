@@ -25,7 +25,7 @@ from textlstm.experiment.cells import TrainCell
 from textlstm.experiment.executors import Processes
 from textlstm.experiment.grid import run_grid
 from textlstm.recipe import load_recipe
-from textlstm.stats import mean_interval
+from textlstm.stats.intervals import mean_interval
 from textlstm.text.datasets import TextData
 from textlstm.text.protocol import load_recipe_data
 

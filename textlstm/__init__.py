@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from textlstm.analysis.comparison import summarize as summarize
+    from textlstm.analysis.comparison import compare_runs as compare_runs
     from textlstm.errors import TextLSTMError as TextLSTMError
-    from textlstm.experiment.grid import run_grid as run_grid
+    from textlstm.experiment.campaign import run_recipe as run_recipe
     from textlstm.experiment.runs import read_runs as read_runs
     from textlstm.inference.predictor import Predictor as Predictor
     from textlstm.model import TextLSTMConfig as TextLSTMConfig
@@ -38,13 +38,13 @@ _HOMES = {
     "TextLSTMForSequenceClassification": "model",
     "TextLSTMModel": "model",
     "check_data": "text.checks",
+    "compare_runs": "analysis.comparison",
     "evaluate_predictions": "training.evaluation",
     "finetune": "training.finetuning",
     "load_data": "text.datasets",
     "load_recipe": "recipe",
     "read_runs": "experiment.runs",
-    "run_grid": "experiment.grid",
-    "summarize": "analysis.comparison",
+    "run_recipe": "experiment.campaign",
     "train_tokenizer": "text.tokenization",
 }
 

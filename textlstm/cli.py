@@ -13,10 +13,11 @@ from typing import Annotated
 import typer
 
 from textlstm import cli_options as opt
+from textlstm.cli_grid import compare, run
 from textlstm.cli_inference import evaluate, predict
-from textlstm.cli_recipes import Name, recipes_app
+from textlstm.cli_recipes import recipes_app
+from textlstm.cli_runs import report, status
 from textlstm.errors import TextLSTMError
-from textlstm.recipe import load_recipe, parse_override
 
 app = typer.Typer(
     name="textlstm",
@@ -63,54 +64,8 @@ def _before_any_command(
     """Take the options that stand before a command."""
 
 
-@app.command()
-def run(
-    recipe: Name,
-    out: Annotated[Path | None, typer.Option("--out", help="folder of the runs; runs/<name> when absent")] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="runs at a time; as many as processors when absent")
-    ] = None,
-    settings: opt.Settings = None,
-    as_json: opt.AsJson = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
-) -> None:
-    """Compare layers x data sizes x seeds as a recipe says; finished cells are kept, so an interrupted run goes on."""
-    from textlstm.cli_progress import GridProgress, available_threads, print_table, quiet_libraries
-
-    chosen = load_recipe(recipe).override(dict(parse_override(text) for text in settings or []))
-    folder = opt.writable_folder(out or Path("runs") / chosen.name)
-    with GridProgress(chosen, folder, quiet=quiet) as progress:
-        from textlstm.analysis.comparison import comparison_table, explain_table, summarize, write_summary
-        from textlstm.experiment.cells import TrainCell
-        from textlstm.experiment.executors import Processes
-        from textlstm.experiment.grid import plan_cells, run_grid
-        from textlstm.text.protocol import check_size, load_recipe_data, with_test_split
-        from textlstm.training.preparation import check_model_options
-
-        data = with_test_split(load_recipe_data(chosen))
-        progress.note(data)
-        for cell in (planned := plan_cells(chosen)):
-            check_size(data, cell.size)
-        check_model_options(cell.recipe for cell in planned)
-        quiet_libraries()
-        runs = run_grid(
-            chosen,
-            folder,
-            run_cell=TrainCell(data),
-            executor=Processes(workers or max(1, available_threads() // chosen.threads)),
-            data_fingerprint=data.fingerprint,
-            listener=progress.cell_done,
-        )
-    cells = summarize(runs)
-    write_summary(runs, cells, folder, preview=chosen.preview)
-    if as_json:
-        typer.echo((folder / "summary.json").read_text("utf-8"))
-        return
-    title = f"{chosen.name}{' (a preview: too few seeds for a verdict)' if chosen.preview else ''}"
-    print_table(comparison_table(cells, title=title))
-    typer.echo(explain_table(cells))
-    typer.echo(f"Runs, summary.json and results.parquet are in {folder}")
+app.command()(run)
+app.command()(compare)
 
 
 @app.command()
@@ -144,7 +99,8 @@ def train(
     debug: opt.Debug = False,
 ) -> None:
     """Train one classifier and save it; run again after an interruption, it goes on from its last checkpoint."""
-    from textlstm.cli_progress import TrainProgress, available_threads, quiet_libraries
+    from textlstm.cli_progress import TrainProgress, quiet_libraries
+    from textlstm.experiment.capacity import available_threads
     from textlstm.results import refuse_finished
 
     options = {"threads": available_threads(), **{key: value for key, value in ctx.params.items() if value is not None}}
@@ -180,6 +136,8 @@ def train(
 
 app.command()(evaluate)
 app.command()(predict)
+app.command()(status)
+app.command()(report)
 
 
 @app.command()
@@ -195,12 +153,24 @@ def check(
     test: opt.Test = None,
     max_length: Annotated[int, typer.Option("--max-length", help="tokens beyond which texts count as truncated")] = 256,
     on_bad_rows: opt.OnBadRows = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--against",
+            metavar="DATA",
+            help="other data in which the texts are looked for; repeat for several",
+            show_default=False,
+        ),
+    ] = None,
     as_json: opt.AsJson = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Report on data before training: rows, labels, lengths, duplicates, conflicts, vocabulary."""
+    """Report on data before training: rows, labels, lengths, duplicates, conflicts, vocabulary, rows shared."""
     from textlstm.text.checks import check_data, format_report
+    from textlstm.text.datasets import load_data
     from textlstm.text.protocol import load_recipe_data
 
-    report = check_data(load_recipe_data(opt.recipe_for(data, ctx.params, name="check")), max_length=max_length)
+    loaded = load_recipe_data(opt.recipe_for(data, ctx.params, name="check"))
+    others = [load_data(other, on_bad_rows="drop") for other in against or []]
+    report = check_data(loaded, max_length=max_length, against=others)
     typer.echo(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) if as_json else format_report(report))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from textlstm.experiment.baselines import BaselineResult
+    from textlstm.experiment.failures import Failure
     from textlstm.experiment.grid import Cell
     from textlstm.inference.decisions import Prediction
-    from textlstm.recipe import Recipe
     from textlstm.results import Run
     from textlstm.text.datasets import TextData
     from textlstm.training.progress import Report
@@ -71,9 +71,7 @@ class _Display:
 class GridProgress(_Display):
     """Progress over the cells of a grid, weighed by their expected work."""
 
-    def __init__(self, recipe: Recipe, folder: Path, *, quiet: bool) -> None:
-        from textlstm.experiment.grid import plan_cells
-
+    def __init__(self, name: str, folder: Path, *, quiet: bool) -> None:
         super().__init__(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -81,24 +79,47 @@ class GridProgress(_Display):
             quiet=quiet,
             interrupted=f"what is finished is in {folder}, and the same command goes on from there",
         )
-        cells = plan_cells(recipe)
-        self.count, self.done, self.work = len(cells), 0, 0.0
-        self.task = self.bar.add_task(recipe.name, total=sum(cell.work for cell in cells), cells=f"0/{self.count} runs")
+        self.count, self.done, self.work = 0, 0, 0.0
+        self._seen: set[Path] = set()
+        self.task = self.bar.add_task(name, total=None, cells="")
 
-    def cell_done(self, cell: Cell, run: Run, finished_before: bool) -> None:
-        """Count a cell; off a terminal, print a line for it."""
-        self.done += 1
-        self.bar.update(self.task, advance=cell.work, cells=f"{self.done}/{self.count} runs")
-        self.work += cell.work
-        if finished_before:  # it took no time now, so it must not count as speed
-            self.bar.reset(self.task, completed=round(self.work))
+    def planned(self, cells: Sequence[Cell]) -> None:
+        """Take in the plan; cells that share a folder are one run."""
+        runs = {cell.path: cell.work for cell in cells}
+        self.count = len(runs)
+        self.bar.update(self.task, total=sum(runs.values()), cells=f"{self.done}/{self.count} runs")
+
+    def cell_done(self, cell: Cell, run: Run, no_time: bool) -> None:
+        """Count a run; off a terminal, print a line for it."""
+        if cell.path in self._seen:
+            return
+        self._seen.add(cell.path)
+        self._count(cell.work, no_time=no_time)
         if not self.bar.disable or self.quiet:
             return
-        words = "kept from before" if finished_before else f"{run.cost.train_seconds:.1f} s"
-        self.say(
-            f"[{self.done}/{self.count}] layers={cell.layers} size={cell.size} seed={cell.seed}:"
-            f" {100 * run.score:.1f} % ({words})"
-        )
+        words = "kept from before" if no_time else f"{run.cost.train_seconds:.1f} s"
+        self.say(f"[{self.done}/{self.count}] {cell.path.as_posix()}: {100 * run.score:.1f} % ({words})")
+
+    def cell_failed(self, cell: Cell, failure: Failure, again: bool) -> None:
+        """Say why a run failed; one that is tried again is not counted yet."""
+        if not again:
+            self._seen.add(cell.path)
+            self._count(cell.work, no_time=False)
+        words = "it will be tried once more" if again else "given up"
+        self.say(f"{cell.path.as_posix()} failed, {words}: {failure.reason}")
+
+    def baseline_done(self, result: BaselineResult, before: bool) -> None:
+        """Print a line for a baseline, off a terminal."""
+        if self.bar.disable and not before:
+            score = 100 * result.test.accuracy.value
+            self.say(f"{result.path.as_posix()}: {score:.1f} % ({result.seconds:.1f} s)")
+
+    def _count(self, work: float, *, no_time: bool) -> None:
+        self.done += 1
+        self.work += work
+        self.bar.update(self.task, advance=work, cells=f"{self.done}/{self.count} runs")
+        if no_time:  # it must not count as speed
+            self.bar.reset(self.task, completed=round(self.work))
 
 
 class TrainProgress(_Display):
@@ -139,11 +160,6 @@ def quiet_libraries() -> None:
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-
-
-def available_threads() -> int:
-    """Count the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def print_table(table: Table) -> None:

@@ -13,15 +13,26 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
 
 from textlstm.errors import RecipeError
 from textlstm.recipe_model import Section
-from textlstm.recipe_sections import DataSection, GridSection, ModelSection, TokenizerSection, TrainingSection
+from textlstm.recipe_sections import (
+    DataSection,
+    GridSection,
+    Measured,
+    ModelSection,
+    Reference,
+    TokenizerSection,
+    TrainingSection,
+)
 
 _HERE = Path(__file__).parent
 RECIPE_FOLDERS = (_HERE / "_recipes", _HERE.parent / "recipes")
 """Where the shipped recipes lie: inside an installed wheel, and in a checkout."""
+_NOT_IDENTITY = {
+    *("name", "description", "protocol", "reference", "measured", "delta", "grid", "trackers", "preview"),
+}
 
 
 class Recipe(Section):
@@ -37,6 +48,12 @@ class Recipe(Section):
         description="names the folder of runs",
     )
     description: str = Field("", description="what the recipe shows, in a sentence or two")
+    protocol: str = Field("", description="how the data is split, in a sentence")
+    reference: list[Reference] = Field([], description="published figures to hold the result against")
+    measured: Measured | None = Field(None, description="what a full run of this recipe took")
+    delta: float = Field(
+        1.0, gt=0, le=50, description="smallest difference worth a layer, in points of the score (0.01 as a share)"
+    )
     data: DataSection
     tokenizer: TokenizerSection = TokenizerSection()
     model: ModelSection = ModelSection()
@@ -64,6 +81,23 @@ class Recipe(Section):
                 raise ValueError(f"{key} is {value!r} and grid.{axis} has other values; leave one of the two out")
         return self
 
+    @model_validator(mode="after")
+    def _axes_are_keys(self) -> Recipe:
+        taken = {"model.num_layers": "layers", "data.size": "sizes", "seed": "seeds", "data.fold": "folds"}
+        for key, values in self.grid.axes.items():
+            if key in taken:
+                raise ValueError(f"grid.{key}: that axis is called grid.{taken[key]}")
+            if key not in known_keys() or key.startswith(("grid.", "name", "description")):
+                raise ValueError(f"grid.{key}: no such key{_nearest(key, list(known_keys()))}")
+            for value in values:
+                tree = self.model_dump(mode="json", exclude_unset=True, exclude={"grid"})
+                _plant(tree, key, value)
+                try:
+                    Recipe.model_validate(tree)
+                except ValidationError as error:
+                    raise ValueError(f"grid.{key}: {_problem(error.errors()[0])}") from None
+        return self
+
     @property
     def seeds(self) -> list[int]:
         """The seeds of the grid, counted from 0 when only their number is given; else the recipe's own."""
@@ -80,9 +114,7 @@ class Recipe(Section):
 
     def identity(self) -> dict[str, Any]:
         """The settings that can change a result, as a flat mapping of dotted keys to values."""
-        kept = self.model_dump(
-            mode="json", exclude_defaults=True, exclude={"name", "description", "grid", "trackers", "preview"}
-        )
+        kept = self.model_dump(mode="json", exclude_defaults=True, exclude=_NOT_IDENTITY)
         kept["data"].pop("mirror", None)
         kept.get("training", {}).pop("checkpoint_seconds", None)
         return {"version": self.version, **flatten(kept)}
@@ -286,15 +318,23 @@ def _problem(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails is 
     return f"{dotted}: {message[0].lower()}{message[1:]}, and it is {problem['input']!r}"
 
 
-def known_keys() -> dict[str, Any]:
-    """Every dotted key of a recipe with its field."""
+def known_keys(part: type[BaseModel] | None = None, prefix: str = "") -> dict[str, Any]:
+    """Every dotted key of a recipe, or of a part of it, with its field.
+
+    Args:
+        part: the part to list; the whole recipe when None.
+        prefix: put before every key.
+
+    Returns:
+        Fields by dotted key.
+    """
     keys: dict[str, Any] = {}
-    for name, field in Recipe.model_fields.items():
-        part = field.annotation
-        if isinstance(part, type) and issubclass(part, Section):
-            keys.update({f"{name}.{key}": inner for key, inner in part.model_fields.items()})
+    for name, field in (part or Recipe).model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            keys |= known_keys(inner, f"{prefix}{name}.")
         else:
-            keys[name] = field
+            keys[f"{prefix}{name}"] = field
     return keys
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
         """The `model:` part, as far as a type checker can know it."""
 
         num_layers: int = 1
+        hidden_size: int | list[int] = 128
+        embedding_size: int = 128
+        bidirectional: bool = True
+        join: str = "plain"
+        layer_norm: bool = False
+        pooling: str = "max"
 else:
     ModelSection = model_section()
 
@@ -41,6 +47,20 @@ class DataSection(Section):
         "error", description="rows without text or label: stop, or drop and count"
     )
     size: Size = Field("full", description="labeled rows to use, validation included")
+    folds: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="parts of a cross-validation, for data without a test split"
+    )
+    fold: Annotated[int, Field(ge=0)] | None = Field(None, description="which part is the test split, counted from 0")
+    pool: bool = Field(
+        False, description="join the splits to one, for copies that were parted at random and are cross-validated"
+    )
+    score_test: bool = Field(True, description="score the test split; a search for settings leaves it closed")
+
+    @model_validator(mode="after")
+    def _fold_of_folds(self) -> DataSection:
+        if self.fold is not None and (self.folds is None or self.fold >= self.folds):
+            raise ValueError(f"fold counts from 0 and should be below folds; they are {self.fold} and {self.folds}")
+        return self
 
 
 SMALLEST_VOCABULARY: dict[str, int] = {"word": 3, "bpe": 258, "wordpiece": 3, "unigram": 3}
@@ -104,8 +124,13 @@ class TrainingSection(Section):
     choose_by: Literal["log_loss", "accuracy", "macro_f1"] = Field(
         "log_loss", description="validation figure that picks the epoch"
     )
-    weight_averaging: Share = Field(
-        0.0, description="decay of the running mean of weights used for prediction; 0 is off"
+    weight_averaging: Share | None = Field(
+        None,
+        description="decay of the running mean of weights used for prediction; 0 is off; null: 0.99 where no rows"
+        " choose the epoch (under 500 labels), else off",
+    )
+    update_share: float = Field(
+        1.0, gt=0, description="the planned updates times this; a comparison at equal compute sets it"
     )
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="`balanced` weighs classes by inverse frequency"
@@ -116,8 +141,27 @@ class TrainingSection(Section):
     checkpoint_seconds: PositiveInt = Field(120, description="least time between checkpoints, for runs that keep them")
 
 
+Control = Literal["fixed_width", "matched_parameters", "matched_compute", "tuned"]
+Baseline = Literal["majority", "tfidf", "bag", "one_directional"]
+
+
+class TuningSection(Section):
+    """The search of the `tuned` control: the same random draws for every depth, judged on validation."""
+
+    trials: Annotated[int, Field(ge=2)] = Field(8, description="draws of learning rate and dropout a depth")
+    learning_rate: Annotated[list[float], Field(min_length=2, max_length=2)] = Field(
+        [5e-4, 8e-3], description="lowest and highest learning rate; drawn evenly on a log scale"
+    )
+    dropout: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field(
+        [0.1, 0.6], description="lowest and highest rate for input, layer and output dropout, one draw for all three"
+    )
+
+
 class GridSection(Section):
-    """The axes of a comparison; an axis that is absent has one point, the recipe's own value."""
+    """The axes of a comparison; an axis that is absent has one point, the recipe's own value.
+
+    Any other recipe key may be an axis, under its dotted name: `model.join: [plain, residual]`.
+    """
 
     layers: Annotated[list[PositiveInt], Field(min_length=1)] | None = Field(
         None, description="numbers of stacked layers; model.num_layers when absent"
@@ -128,3 +172,71 @@ class GridSection(Section):
     seeds: PositiveInt | Annotated[list[Seed], Field(min_length=1)] | None = Field(
         None, description="how many seeds, or which; seed when absent"
     )
+    folds: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="parts of a cross-validation, for data without a test split"
+    )
+    controls: Annotated[list[Control], Field(min_length=1)] = Field(
+        ["fixed_width"],
+        description="what is held equal between depths; the first is the one that the verdict is about: fixed_width,"
+        " matched_parameters, matched_compute, tuned",
+    )
+    match: Literal["both", "shallowest", "deepest"] = Field(
+        "both", description="which depth has model.hidden_size under matched_parameters"
+    )
+    widths: Annotated[list[PositiveInt], Field(min_length=1)] | None = Field(
+        None, description="hidden_size of each of `layers`, in place of model.hidden_size"
+    )
+    tuning: TuningSection = TuningSection()
+    baselines: list[Baseline] = Field(
+        [],
+        description="plain methods on the same rows: majority, tfidf (logistic regression), bag (mean of embeddings),"
+        " one_directional (one LSTM layer that reads forward)",
+    )
+    encoder: str | None = Field(
+        None, description="path or Hub id of a frozen encoder whose mean states feed a linear baseline"
+    )
+    axes: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        {}, description="other recipe keys by dotted name, each with its values"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _dotted_keys_are_axes(cls, tree: Any) -> Any:  # noqa: ANN401 - pydantic hands over what the YAML held
+        if not isinstance(tree, dict):
+            return tree
+        dotted = {key: value for key, value in tree.items() if isinstance(key, str) and "." in key}
+        if not dotted:
+            return tree
+        rest = {key: value for key, value in tree.items() if key not in dotted}
+        return {**rest, "axes": {**(rest.get("axes") or {}), **dotted}}
+
+    @model_validator(mode="after")
+    def _widths_go_with_layers(self) -> GridSection:
+        if self.widths is not None and len(self.widths) != len(self.layers or []):
+            raise ValueError(f"widths has one number for each of layers; they are {self.widths} and {self.layers}")
+        if self.widths is not None and "matched_parameters" in self.controls:
+            raise ValueError("widths and matched_parameters both set the width; leave one of the two out")
+        return self
+
+
+class Reference(Section):
+    """One published figure that a recipe is held against."""
+
+    model: str
+    score: float = Field(description="in %")
+    metric: str = "accuracy"
+    source: str = Field(description="where it was published")
+    mark: Literal["P", "S", "M"] = Field(
+        description="how it is known: P read in the source, S in a secondary one, M from memory and unconfirmed"
+    )
+    note: str = ""
+
+
+class Measured(Section):
+    """What a full run of a shipped recipe took; only from runs that really ran."""
+
+    minutes: float
+    cells: PositiveInt
+    workers: PositiveInt
+    machine: str
+    what: str = Field("", description="what came of it, in a sentence")

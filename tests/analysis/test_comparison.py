@@ -1,101 +1,152 @@
-"""Runs to means with intervals to a table and two files."""
+"""From a folder of runs to the whole outcome: what is planted is found, and what is absent is not invented."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from rich.console import Console
 
-from textlstm.analysis.comparison import comparison_table, explain_table, results_table, summarize, write_summary
-from textlstm.stats import mean_interval
+from textlstm.analysis.comparison import compare_runs, write_comparison
+from textlstm.analysis.summary import Comparison, read_summary
+from textlstm.errors import RunFolderError
+from textlstm.experiment.failures import Failure, write_failure
 
-
-def words(table):
-    console = Console(width=160)
-    with console.capture() as caught:
-        console.print(table)
-    return caught.get()
+AXES = {"grid.layers": [1, 2, 3], "grid.sizes": [50, 100, 200], "grid.seeds": 6}
 
 
-@pytest.fixture
-def runs(tiny_recipe, make_run):
-    return [
-        make_run(
-            tiny_recipe({"model.num_layers": layers, "data.size": size, "seed": seed}),
-            accuracy=0.5 + 0.1 * layers + 0.01 * seed,
-        )
-        for seed in (0, 1, 2)
-        for size in (50, "full")
-        for layers in (1, 2)
-    ]
+def by_depth(**skills):
+    return lambda cell: skills[f"layers_{cell.layers}"]
 
 
-def test_seeds_are_averaged_with_a_t_interval(runs):
-    cells = summarize(runs)
-    assert [(cell.layers, cell.size, cell.seeds) for cell in cells] == [
-        (1, 50, 3),
-        (2, 50, 3),
-        (1, "full", 3),
-        (2, "full", 3),
-    ]
-    assert cells[0].accuracy == cells[0].macro_f1 == mean_interval([0.6, 0.61, 0.62])
-    assert cells[1].parameters == 2000
-    assert cells[1].train_seconds == 2.0
-    assert cells[0].train_accuracy == 1.0
+def test_a_planted_gain_is_found_and_its_size_is_inside_the_interval(fake_grid):
+    folder = fake_grid(AXES, skill=by_depth(layers_1=0.6, layers_2=0.75, layers_3=0.75), rows=600)
+    found = compare_runs(folder)
+    assert found.decision.kind in ("enough", "better")
+    assert found.decision.layers == 2
+    gain = next(d for d in found.differences if (d.size, d.shallow, d.deep) == (200, 1, 2))
+    assert gain.family == "confirmatory"
+    assert 0 < gain.accuracy.low < 0.145 < gain.accuracy.high < 0.3
+    assert gain.log_loss.high < 0
+    assert found.answer[-2] == found.decision.words
+    assert "Going from 1 layer to" in found.answer[-1]
 
 
-def test_one_seed_has_no_interval_and_the_table_claims_none(runs):
-    cells = summarize(runs[:4])
-    assert all(cell.accuracy.low is None for cell in cells)
-    text = words(comparison_table(cells, title="x")) + explain_table(cells)
-    assert "mean of 1 seed;" in text
-    assert "interval" not in text
+def test_equal_depths_are_not_told_apart(fake_grid):
+    found = compare_runs(fake_grid(AXES, skill=lambda cell: 0.7, rows=600))
+    assert not (found.decision.kind == "better")
+    assert all(d.accuracy.value == 0 for d in found.differences)  # the same luck at every depth
+    assert {d.holm for d in found.differences if d.family == "holm"} == {1.0}
 
 
-def test_the_table_has_layers_as_rows_and_sizes_as_columns(runs):
-    lines = words(comparison_table(summarize(runs), title="mine")).splitlines()
-    assert lines[0].strip() == "mine"
-    head = next(line for line in lines if "labels" in line)
-    assert head.index("layers") < head.index("50 labels") < head.index("all labels")
-    rows = [line for line in lines if line.startswith("│") and line.split("│")[1].strip() in ("1", "2")]
-    assert [line.split("│")[1].strip() for line in rows] == ["1", "2"]
-    assert "61.0 [58.5, 63.5]" in rows[0]
-    assert "71.0" in rows[1]
-    text = words(comparison_table(summarize(runs), title="mine"))
-    assert "2 K  2.0 s" in text
-    assert "mean of 3 seeds [95 % t interval over seeds" in explain_table(summarize(runs))
-
-
-def test_a_table_with_holes_leaves_them_empty(runs):
-    part = [run for run in runs if run.cell != {"layers": 2, "size": "full", "seed": 0}][:4]
-    assert words(comparison_table(summarize(part), title="x"))
-    assert "1 or 2 seeds" in explain_table(summarize(runs[:5]))
-
-
-@pytest.mark.parametrize(
-    ("count", "shown"), [(400, "0 K"), (999_499, "999 K"), (999_500, "1.00 M"), (12_340_000, "12.34 M")]
-)
-def test_counts_are_short(runs, count, shown):
-    run = runs[0].model_copy(update={"cost": runs[0].cost.model_copy(update={"parameters": count})})
-    assert f"{shown}  " in words(comparison_table(summarize([run]), title="x"))
-
-
-def test_the_files_hold_the_means_and_one_row_a_run(runs, tmp_path):
-    write_summary(runs, summarize(runs), tmp_path, preview=True)
-    summary = json.loads((tmp_path / "summary.json").read_text())
-    assert summary["preview"] is True
-    assert summary["labels"] == ["neg", "pos"]
-    assert [(cell["layers"], cell["size"]) for cell in summary["cells"]] == [(1, 50), (2, 50), (1, "full"), (2, "full")]
-    assert summary["cells"][0]["accuracy"].keys() == {"value", "low", "high"}
-    table = pq.read_table(tmp_path / "results.parquet")
-    assert len(table) == len(runs)
-    assert table["size"].to_pylist()[:4] == ["50", "50", "full", "full"]
-    assert table["test_accuracy"].to_pylist() == [run.score for run in runs]
-    assert {"layers", "seed", "labels_used", "train_log_loss", "test_ece", "parameters", "train_seconds"} <= set(
-        table.column_names
+def test_families_are_apart(fake_grid):
+    found = compare_runs(
+        fake_grid({**AXES, "grid.controls": ["fixed_width", "matched_parameters"]}, skill=lambda c: 0.7)
     )
+    by_family = {name: [d for d in found.differences if d.family == name] for name in ("confirmatory", "holm")}
+    assert {(d.setting, d.size) for d in by_family["confirmatory"]} == {("fixed_width", 200)}
+    assert len(by_family["confirmatory"]) == 3
+    assert all(d.shallow == 1 for d in by_family["holm"])
+    assert all(d.holm is None for d in found.differences if d.family != "holm")
+    assert list(found.settings) == ["fixed_width", "matched_parameters_shallowest", "matched_parameters_deepest"]
 
 
-def test_a_split_that_only_some_runs_have_is_null_elsewhere(runs):
-    more = runs[1].model_copy(update={"metrics": {**runs[1].metrics, "validation": runs[1].metrics["test"]}})
-    assert results_table([runs[0], more])["validation_accuracy"].to_pylist() == [None, more.score]
+def test_means_and_their_intervals_are_over_seeds_and_texts(fake_grid):
+    found = compare_runs(fake_grid(AXES, skill=by_depth(layers_1=0.6, layers_2=0.7, layers_3=0.8)))
+    for cell in found.cells:
+        assert cell.accuracy.value == pytest.approx(np.mean(cell.by_seed))
+        assert 0 <= cell.accuracy.low < cell.accuracy.value < cell.accuracy.high <= 1
+        assert cell.seeds == len(cell.by_seed) == 6
+    assert [cell.layers for cell in found.cells[:3]] == [1, 2, 3]
+
+
+def test_two_seeds_have_no_interval_and_three_no_verdict(fake_grid):
+    found = compare_runs(fake_grid({**AXES, "grid.seeds": 2}, skill=lambda cell: 0.7))
+    assert all(cell.accuracy.low is None for cell in found.cells)
+    assert found.decision.kind == "preview"
+    assert found.decision.layers is None
+
+
+def test_a_depth_that_did_not_learn_stops_the_verdict(fake_grid):
+    loss = lambda cell: 0.69 if cell.layers == 3 and cell.seed > 1 else 0.1  # noqa: E731 - naming frequencies is 0.693
+    found = compare_runs(fake_grid(AXES, skill=by_depth(layers_1=0.6, layers_2=0.75, layers_3=0.55), loss=loss))
+    assert found.decision.kind == "not_trained"
+    assert {cell.layers: cell.converged for cell in found.cells} == {1: 1.0, 2: 1.0, 3: pytest.approx(1 / 3)}
+
+
+def test_a_folder_with_holes_is_compared_on_what_all_depths_have(fake_grid):
+    missing = {Path("layers=2/size=100/seed=3"), Path("layers=1/size=200/seed=0")}
+    folder = fake_grid(AXES, skill=lambda cell: 0.7, leave_out=missing)
+    write_failure(folder / "layers=2/size=100/seed=3", Failure(kind="error", reason="the disk was full.", attempts=2))
+    found = compare_runs(folder)
+    assert found.planned - found.finished == 2
+    assert [(failure.cell["seed"], failure.reason) for failure in found.failures] == [(3, "the disk was full.")]
+    seeds = {(d.size, d.shallow, d.deep): d.seeds for d in found.differences}
+    assert seeds[100, 1, 2] == seeds[200, 1, 2] == 5
+    assert seeds[200, 2, 3] == 6
+
+
+def test_one_depth_and_one_size_have_neither_verdict_nor_curves(fake_grid):
+    found = compare_runs(fake_grid({"grid.seeds": 3}, skill=lambda cell: 0.7))
+    assert (found.decision, found.curves, found.crossings, found.differences) == (None, [], [], [])
+    assert "1 layer:" in found.answer[0]
+
+
+def test_folds_are_put_together(fake_grid):
+    axes = {"grid.layers": [1, 2], "grid.seeds": 4, "grid.folds": 3}
+    found = compare_runs(fake_grid(axes, skill=by_depth(layers_1=0.6, layers_2=0.85), rows=300))
+    assert found.test_rows == 900
+    assert found.cells[0].seeds == 4
+    gain = found.differences[0]
+    assert gain.accuracy.low > 0
+    assert found.decision.layers == 2
+    assert "Nadeau" in found.method["Cross-validation"]
+
+
+def test_a_baseline_cell_that_beats_the_stack_comes_first(fake_grid):
+    skill = lambda cell: 0.9 if "baseline" in cell.others else 0.6  # noqa: E731
+    found = compare_runs(fake_grid({**AXES, "grid.baselines": ["bag"]}, skill=skill))
+    assert found.answer[0].startswith("A plain method beats every stack here: mean of word embeddings")
+    assert len(found.answer) == 3
+    bag = next(b for b in found.baselines if b.size == 200)
+    assert bag.gain_of_stack.high < 0
+    assert not any(cell.layers == 0 for cell in found.cells)
+
+
+def test_hard_texts_are_those_that_most_runs_get_wrong(fake_grid):
+    found = compare_runs(fake_grid(AXES, skill=lambda cell: 0.8))
+    means = [np.mean(list(text.wrong.values())) for text in found.hard_texts]
+    assert means == sorted(means, reverse=True)
+    assert means[0] > 0.3
+    assert all(text.label != text.predicted for text in found.hard_texts)
+    assert all(text.text == "" for text in found.hard_texts)  # the data of these runs cannot be read again
+
+
+def test_runs_on_other_rows_are_refused(fake_grid, make_run, tiny_recipe):
+    from textlstm.results import predictions_table, write_run
+
+    folder = fake_grid(AXES, skill=lambda cell: 0.8)
+    recipe = tiny_recipe({"data.size": 50, "seed": 0})
+    table = predictions_table(np.arange(7), np.ones(7, dtype=int), np.full((7, 2), 0.5))
+    write_run(folder / "layers=1/size=50/seed=0", make_run(recipe), {"test": table}, recipe.to_yaml())
+    with pytest.raises(RunFolderError, match="scored on the same test rows"):
+        compare_runs(folder)
+
+
+def test_the_files_hold_what_was_found(fake_grid):
+    folder = fake_grid(AXES, skill=lambda cell: 0.7)
+    comparison = write_comparison(folder)
+    assert read_summary(folder) == comparison
+    assert Comparison.model_validate(json.loads((folder / "summary.json").read_text())) == comparison
+    table = pq.read_table(folder / "results.parquet")
+    assert len(table) == 54
+    assert {"layers", "seed", "control", "train_log_loss", "test_ece", "parameters"} <= set(table.column_names)
+    assert len((folder / "results.csv").read_text().splitlines()) == 55
+
+
+def test_a_folder_without_a_plan_or_without_runs_is_refused(tmp_path, fake_grid, tiny_recipe):
+    with pytest.raises(RunFolderError, match=r"has plan\.json, and .* has none"):
+        compare_runs(tmp_path)
+    folder = fake_grid({}, skill=lambda cell: 0.7, leave_out={Path("layers=1/size=full/seed=0")})
+    with pytest.raises(RunFolderError, match="none that is finished"):
+        compare_runs(folder)

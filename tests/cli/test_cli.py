@@ -156,6 +156,17 @@ def test_check_reports_in_words_and_in_json(folder, succeed, fail):
     assert "absent.csv" in fail(2, "check", folder / "absent.csv")
 
 
+def test_check_looks_for_the_texts_in_other_data(planted, tmp_path, succeed, write_csv):
+    texts, labels = planted(30, 0)
+    others = planted(30, 1)
+    clean = write_csv(tmp_path / "clean.csv", [f"other {row}" for row in range(30)], labels)
+    ours = write_csv(tmp_path / "ours.csv", texts, labels)
+    theirs = write_csv(tmp_path / "theirs.csv", [texts[4].upper() + " !", *others[0][1:]], others[1])
+    report = json.loads(succeed("check", ours, "--against", theirs, "--against", clean, "--json").out)
+    assert [(line["other"], line["count"]) for line in report["against"]] == [(str(theirs), 1), (str(clean), 0)]
+    assert f"also in {theirs}, train" in succeed("check", ours, "--against", theirs).out
+
+
 def test_other_columns_and_kinds_of_files_train_too(planted, tmp_path, succeed, tiny_options):
     texts, labels = planted(60, 0)
     pq.write_table(pa.table({"sentence": texts, "category": labels}), tmp_path / "data.parquet")

@@ -5,8 +5,10 @@ import pytest
 import textlstm.training.preparation as preparation
 from textlstm.experiment.cells import TrainCell
 from textlstm.experiment.executors import serial
-from textlstm.experiment.grid import plan_cells, run_grid
+from textlstm.experiment.grid import plan_cells
+from textlstm.experiment.openings import count_openings
 from textlstm.experiment.runs import read_runs
+from textlstm.experiment.sweep import run_grid
 from textlstm.results import read_predictions
 
 GRID = {"grid.layers": [1, 2], "grid.sizes": [20, "full"], "training.epochs": 1}
@@ -38,7 +40,7 @@ def test_a_grid_interrupted_in_the_middle_ends_like_one_that_was_not(tmp_path, t
         listener=lambda cell, run, finished_before: kept.append(finished_before),
     )
     assert kept.count(True) == 3
-    assert figures(cut) == figures(whole)
+    assert figures(cut.runs) == figures(whole.runs)
     for cell in plan_cells(recipe):
         ours, theirs = (read_predictions(tmp_path / name / cell.path, "test") for name in ("cut", "whole"))
         assert ours == theirs
@@ -64,3 +66,14 @@ def test_depths_of_one_size_and_seed_share_their_rows_and_are_encoded_once(
     }
     one, two = ([path for path in rows if f"seed={seed}" in str(path)] for seed in (0, 1))
     assert rows[one[0]] == rows[one[1]] != rows[two[0]] == rows[two[1]]
+
+
+def test_each_scored_cell_counts_as_one_opening_of_the_test_split(tmp_path, tiny_recipe, tiny_data):
+    recipe = tiny_recipe({**GRID, "grid.sizes": [20]})
+    for _ in range(2):  # the second time nothing is scored
+        run_grid(recipe, tmp_path, run_cell=TrainCell(tiny_data, root=tmp_path), executor=serial)
+    assert count_openings(tmp_path) == 2
+    closed = tiny_recipe({**GRID, "grid.sizes": [20], "data.score_test": False})
+    sweep = run_grid(closed, tmp_path / "closed", run_cell=TrainCell(tiny_data, root=tmp_path), executor=serial)
+    assert [set(run.metrics) for run in sweep.runs] == [{"train"}] * 2
+    assert count_openings(tmp_path) == 2

@@ -328,3 +328,17 @@ def test_mixed_precision_trains_and_stays_near(dtype):
 def test_what_cannot_be_classified_is_refused(settings_given, found):
     with pytest.raises(ValueError, match=found):
         make_model(**settings_given)
+
+
+@pytest.mark.parametrize("pooling", [pooling for pooling in POOLINGS if pooling != "layer_mix"])
+def test_without_layers_the_embeddings_themselves_are_pooled(pooling):
+    model = make_lively_model(num_layers=0, pooling=pooling)
+    with torch.no_grad():
+        logits = model(pad(TEXTS, time=8)).logits
+        if pooling == "mean":
+            means = torch.stack([model.lstm.embedding(torch.tensor(text)).mean(0) for text in TEXTS])
+            torch.testing.assert_close(logits, model.classifier(means))
+        order = model(pad([text[::-1] for text in TEXTS], time=8)).logits
+    assert logits.std(dim=0).min() > 1e-3
+    if pooling in ("mean", "max"):  # a bag of words has no order
+        torch.testing.assert_close(order, logits)

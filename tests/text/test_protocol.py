@@ -154,9 +154,12 @@ def test_the_split_to_score_on_is_test_or_the_only_one_or_the_one_named():
 
 def test_every_key_of_the_data_section_reaches_the_loader(tiny_recipe, tmp_path, monkeypatch):
     given = {}
-    monkeypatch.setattr(
-        "textlstm.text.protocol.load_data", lambda source, **options: given.update(options, source=source)
-    )
+
+    def fake_load_data(source, **options):
+        given.update(options, source=source)
+        return data_of(3)
+
+    monkeypatch.setattr("textlstm.text.protocol.load_data", fake_load_data)
     values = {
         "source": "s",
         "mirror": "m",
@@ -172,7 +175,7 @@ def test_every_key_of_the_data_section_reaches_the_loader(tiny_recipe, tmp_path,
         "on_bad_rows": "drop",
     }
     recipe = tiny_recipe({f"data.{key}": value for key, value in values.items()})
-    assert set(values) | {"size"} == set(type(recipe.data).model_fields)
+    assert set(values) | {"size", "folds", "fold", "pool", "score_test"} == set(type(recipe.data).model_fields)
     load_recipe_data(recipe)
     assert given == {**{key: value for key, value in values.items() if key != "config"}, "name": "c"}
 

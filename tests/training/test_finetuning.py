@@ -143,6 +143,7 @@ SECOND = {
     "choose_by": "accuracy",
     "weight_averaging": 0.9,
     "class_weights": "balanced",
+    "update_share": 0.5,
 }
 """Another value for each key; `precision` and `checkpoint_seconds` have tests of their own."""
 
@@ -162,6 +163,7 @@ FIRST = {
     "choose_by": "log_loss",
     "weight_averaging": 0.0,
     "class_weights": "none",
+    "update_share": 1.0,
 }
 
 

@@ -9,7 +9,8 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from textlstm.errors import DataError, RecipeError
 from textlstm.text.datasets import load_data
-from textlstm.training.preparation import build_config, build_model, check_model_options, prepare, stream
+from textlstm.text.streams import stream
+from textlstm.training.preparation import build_config, build_model, check_model_options, prepare
 
 
 @given(st.integers(0, 2**31), st.text(max_size=20), st.text(max_size=20))

@@ -4,12 +4,14 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from transformers import TrainerControl, TrainerState
 
+from textlstm.recipe_sections import TrainingSection
 from textlstm.training.progress import STATE_FILE, RunProgress
 
 
@@ -152,3 +154,12 @@ def test_a_checkpoint_before_any_score_keeps_that_there_is_no_best(tiny_recipe, 
     again = progress_for(tiny_recipe(), [10])
     again.resume(checkpoint)
     assert again.best == {} and again.best_figure == float("-inf")
+
+
+@pytest.mark.parametrize(("validated", "kept"), [(False, True), (True, False)])
+def test_the_mean_weights_are_kept_where_no_rows_choose_the_epoch(validated, kept):
+    progress = RunProgress(
+        TrainingSection(), border_steps=np.array([1]), validated=validated, checkpoints=False, listener=None
+    )
+    progress.on_train_begin(None, None, None, model=nn.Linear(2, 2))
+    assert (progress.average is not None) == kept

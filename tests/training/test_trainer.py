@@ -50,6 +50,16 @@ def test_a_plan_repeats_itself_and_counts_its_tokens(options, data):
     assert plan.tokens(first, last) == sum(int(options["lengths"][batch].sum()) for batch in batches[first:last])
 
 
+@settings(deadline=None, max_examples=30)
+@given(plans, st.floats(0.05, 4.0))
+def test_a_share_of_the_plan_is_its_beginning_or_more_of_the_same(options, share):
+    whole, part = EpochPlan(**options), EpochPlan(**options, share=share)
+    assert len(part) == max(1, round(share * len(whole))) == len(list(part)) == part.borders[-1]
+    assert np.all(np.diff(part.borders) > 0)
+    shared = min(len(whole), len(part))
+    assert list(part)[:shared] == list(whole)[:shared]
+
+
 def test_epochs_and_seeds_are_shuffled_differently():
     lengths = np.full(64, 5)
     first, other = (EpochPlan(lengths, batch_size=8, epochs=2, min_batches=0, seed=seed) for seed in (0, 1))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from textlstm.experiment.grid import Cell
+from textlstm.experiment.openings import note_opening
+from textlstm.experiment.shared_rows import SharedRows, rows_key, scratch_folder
 from textlstm.results import Run, write_run
 from textlstm.text.datasets import TextData
 
@@ -15,16 +17,61 @@ if TYPE_CHECKING:
     from textlstm.training.preparation import Prepared
 
 
-@dataclass
 class TrainCell:
     """Trains cells on one data set, drawing and encoding the rows of a size and seed once for all depths.
 
-    Attributes:
-        data: all splits, a test split among them.
+    Inside a `with` block it is sent to other processes of this machine as a path: data and encoded rows then lie in
+    files that all of them map. Outside of one it is sent with the whole data, and each process encodes for itself.
     """
 
-    data: TextData
-    _prepared: dict[str, Prepared] = field(default_factory=dict)
+    def __init__(self, data: TextData, *, root: Path | None = None) -> None:
+        """Take the data.
+
+        Args:
+            data: all splits, a test split among them.
+            root: the grid's folder, in which openings of the test split are counted; they are not when None.
+        """
+        self.root = root
+        self._data: TextData | None = data
+        self._shared: SharedRows | None = None
+        self._scratch: ExitStack | None = None
+        self._key = ""
+        self._prepared: Prepared | None = None
+
+    def __enter__(self) -> Self:
+        self._scratch = ExitStack()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._scratch is not None  # noqa: S101 - the block was entered
+        self._scratch.close()
+        self._scratch = self._shared = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to another process; the first journey writes the files."""
+        if self._scratch is not None and self._shared is None:
+            assert self._data is not None  # noqa: S101 - only the driver enters the block
+            self._shared = SharedRows.share(self._data, self._scratch.enter_context(scratch_folder()))
+        data = self._data if self._shared is None else None
+        empty = {"_scratch": None, "_key": "", "_prepared": None}
+        return {"root": self.root, "_data": data, "_shared": self._shared, **empty}
+
+    def with_data(self) -> TrainCell:
+        """The same for another machine: it takes the data along, and leaves the grid's folder to the driver."""
+        assert self._data is not None  # noqa: S101 - asked of the driver's own
+        return TrainCell(self._data)
+
+    def arrived(self, cell: Cell, run: Run) -> None:
+        """Count an opening of the test split; for a cell that ran on another machine the driver says so.
+
+        Args:
+            cell: what was run.
+            run: what came of it.
+        """
+        if self.root is not None and "test" in run.metrics:
+            note_opening(self.root, what=cell.path.as_posix())
 
     def __call__(self, cell: Cell, folder: Path) -> Run:
         """Train one cell and write its folder.
@@ -37,13 +84,26 @@ class TrainCell:
             The finished run.
         """
         from textlstm.training.finetuning import train  # torch and transformers take seconds to import
-        from textlstm.training.preparation import prepare
 
         recipe = cell.recipe
+        trained = train(recipe, prepared=self._rows(cell))
+        run = trained.run.model_copy(update={"cell": cell.coordinates})
+        self.arrived(cell, run)
+        write_run(folder, run, trained.predictions, recipe.to_yaml())
+        return run
+
+    def _rows(self, cell: Cell) -> Prepared:
+        """The rows of a cell as ids."""
+        from textlstm.training import preparation
+
+        key = rows_key(cell.recipe)
         # Cells of one size and seed stand side by side in the plan, so holding one set of rows is enough.
-        key = json.dumps([cell.size, cell.seed, recipe.tokenizer.model_dump(mode="json")], sort_keys=True)
-        if key not in self._prepared:
-            self._prepared = {key: prepare(recipe, self.data)}
-        trained = train(recipe, prepared=self._prepared[key])
-        write_run(folder, trained.run, trained.predictions, recipe.to_yaml())
-        return trained.run
+        if self._prepared is None or self._key != key:
+            self._prepared = None  # not two sets at a time
+            if self._data is not None:
+                self._prepared = preparation.prepare(cell.recipe, self._data)
+            else:
+                assert self._shared is not None  # noqa: S101 - it travelled with one or the other
+                self._prepared = self._shared.prepared(cell.recipe, preparation.prepare)
+            self._key = key
+        return self._prepared

@@ -1,16 +1,48 @@
-"""The grid: a recipe's layers x sizes x seeds as cells, run in the order that gives the first full picture early."""
+"""The grid: a recipe's controls x layers x sizes x seeds as cells, in the order that gives a full picture early."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import quote
 
-from textlstm.experiment.runs import finished_run
+from textlstm.experiment.controls import control_names, control_settings, tuning_draws
 from textlstm.recipe import Recipe
+from textlstm.recipe_arithmetic import stack_size
 from textlstm.recipe_sections import GridSection
 from textlstm.results import Run
+from textlstm.text.protocol import validation_rows
+
+TUNING_SEED = 1_000_000
+"""Seed of all trials of a search, far from the seeds of a grid: the chosen settings are then scored on fresh ones."""
+
+BASELINE_SETTINGS: dict[str, dict[str, Any]] = {
+    "bag": {"model.num_layers": 0, "model.pooling": "mean"},
+    "one_directional": {"model.num_layers": 1, "model.bidirectional": False},
+}
+"""Baselines that are the same model with other settings."""
+
+# Measured at hidden 64 and 128 on one thread of an AVX-512 core: seconds a token outside and inside the products.
+_SECONDS_PER_TOKEN, _SECONDS_PER_FLOP = 2.4e-6, 4.5e-11
+_START_SECONDS = 0.5  # drawing rows, making the model, scoring
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What planning needs to know of the data.
+
+    Attributes:
+        num_labels: outputs of the classifier.
+        train_rows: rows of the training split.
+        mean_tokens: tokens of a text, cut to the recipe's length.
+    """
+
+    num_labels: int = 2
+    train_rows: int = 10_000
+    mean_tokens: float = 20.0
 
 
 @dataclass(frozen=True)
@@ -21,88 +53,201 @@ class Cell:
         layers: stacked layers.
         size: labeled rows, or "full".
         seed: of everything random in the run.
-        recipe: with the three set.
+        recipe: with the cell's settings in place.
+        path: the cell's folder, relative to the grid's; cells of two controls that are the same run share one.
+        work: estimated seconds of training, for the order of magnitude.
+        others: coordinates beside layers, size and seed: control, fold, baseline, trial, and axes by dotted key.
     """
 
     layers: int
     size: int | Literal["full"]
     seed: int
     recipe: Recipe
+    path: Path
+    work: float = 1.0
+    others: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def path(self) -> Path:
-        """The cell's folder, relative to the grid's."""
-        return Path(f"layers={self.layers}") / f"size={self.size}" / f"seed={self.seed}"
-
-    @property
-    def work(self) -> float:
-        """A rough, relative measure of the time the cell takes, for the progress bar."""
-        rows = 10_000 if self.size == "full" else self.size
-        return (0.5 + self.layers) * (500 + rows)
+    def coordinates(self) -> dict[str, Any]:
+        """The cell's place in the grid, as its run records it."""
+        return {"layers": self.layers, "size": self.size, "seed": self.seed, **self.others}
 
 
 RunCell = Callable[[Cell, Path], Run]
 """Runs one cell, writes it into its folder and gives it back."""
 
-Executor = Callable[[Iterable[tuple[Cell, Path]], RunCell], Iterable[tuple[Cell, Run]]]
-"""Runs cells, here or elsewhere, and yields each as it is finished."""
 
-
-def plan_cells(recipe: Recipe) -> list[Cell]:
-    """Lay out a recipe's grid.
+def plan_cells(recipe: Recipe, facts: DataFacts | None = None) -> list[Cell]:
+    """Lay out a recipe's grid, but for what waits for the outcome of a search (`plan_tuned`).
 
     Args:
         recipe: with its `grid:` part.
+        facts: of the data; typical ones when None.
 
     Returns:
-        Cells, all depths and sizes of one seed before the next seed, so that a grid cut short is a smaller grid.
+        Cells, all depths, sizes and controls of one seed before the next seed, so that a grid cut short is a smaller
+        grid. The trials of the `tuned` control come after the first seed.
     """
-    base = recipe.model_copy(update={"grid": GridSection()})
-    layers = sorted(set(recipe.grid.layers or [recipe.model.num_layers]))
-    sizes = sorted(set(recipe.grid.sizes or [recipe.data.size]), key=lambda size: (size == "full", size))
-    return [
-        Cell(depth, size, seed, base.override({"model.num_layers": depth, "data.size": size, "seed": seed}))
-        for seed in dict.fromkeys(recipe.seeds)
-        for size in sizes
-        for depth in layers
+    return list(_Planner(recipe, facts or DataFacts()).cells())
+
+
+def plan_tuned(recipe: Recipe, facts: DataFacts | None, trials: Sequence[Run]) -> list[Cell]:
+    """Plan the cells of the `tuned` control from its finished trials.
+
+    Args:
+        recipe: with its `grid:` part.
+        facts: of the data.
+        trials: runs of the trial cells; trials that failed are absent.
+
+    Returns:
+        For every depth, size and fold that has a trial, one cell a seed with the settings that were best on
+        validation.
+    """
+    return list(_Planner(recipe, facts or DataFacts()).tuned(trials))
+
+
+class _Planner:
+    """Walks over a recipe's axes; knows which cells are the same run."""
+
+    def __init__(self, recipe: Recipe, facts: DataFacts) -> None:
+        self.grid, self.facts, self.recipe = recipe.grid, facts, recipe
+        self.base = recipe.model_copy(update={"grid": GridSection()})
+        self.layers = sorted(set(recipe.grid.layers or [recipe.model.num_layers]))
+        self.sizes = sorted(set(recipe.grid.sizes or [recipe.data.size]), key=lambda size: (size == "full", size))
+        self.seeds = list(dict.fromkeys(recipe.seeds))
+        self.folds = range(recipe.grid.folds) if recipe.grid.folds else [None]
+        self.controls = control_names(recipe.grid)
+        self.widths = dict(zip(recipe.grid.layers or [], recipe.grid.widths or [], strict=False))
+        names, values = list(recipe.grid.axes), list(recipe.grid.axes.values())
+        self.settings = [dict(zip(names, point, strict=True)) for point in product(*values)]
+        self._paths: dict[str, Path] = {}
+        self._control_settings: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
+
+    def cells(self) -> Iterator[Cell]:
+        """All cells that are known before anything is trained."""
+        for number, seed in enumerate(self.seeds):
+            for fold, size, axes in product(self.folds, self.sizes, self.settings):
+                for control in self.controls:
+                    if control != "tuned":
+                        for layers in self.layers:
+                            yield self._cell(layers, size, seed, fold, axes, control=control)
+            for fold, size in product(self.folds, self.sizes):
+                for baseline in self.grid.baselines:
+                    if baseline in BASELINE_SETTINGS:
+                        yield self._baseline(baseline, size, seed, fold)
+            if number == 0 and "tuned" in self.controls:
+                yield from self._trials()
+
+    def _trials(self) -> Iterator[Cell]:
+        """The search of the `tuned` control; it never opens the test split."""
+        draws = tuning_draws(self.grid, seed=TUNING_SEED)
+        for fold, size, axes in product(self.folds, self.sizes, self.settings):
+            if validation_rows(self._rows(size)):  # without validation rows there is nothing to choose by
+                for trial, draw in enumerate(draws):
+                    for layers in self.layers:
+                        changes = {**draw, "data.score_test": False}
+                        others = {"control": "tuned", "trial": trial}
+                        yield self._cell(layers, size, TUNING_SEED, fold, axes, changes=changes, **others)
+
+    def tuned(self, trials: Sequence[Run]) -> Iterator[Cell]:
+        """The cells of the `tuned` control on fresh seeds."""
+        draws = tuning_draws(self.grid, seed=TUNING_SEED)
+        best: dict[str, tuple[float, int]] = {}
+        for run in trials:
+            figure = _figure(run)
+            place = _place({key: value for key, value in run.cell.items() if key not in ("seed", "trial")})
+            if place not in best or figure > best[place][0]:
+                best[place] = figure, int(run.cell["trial"])
+        for seed in self.seeds:
+            for fold, size, axes in product(self.folds, self.sizes, self.settings):
+                for layers in self.layers:
+                    others = {"control": "tuned", **_fold(fold), **axes}
+                    chosen = best.get(_place({"layers": layers, "size": size, **others}))
+                    if chosen is not None:
+                        yield self._cell(layers, size, seed, fold, axes, changes=draws[chosen[1]], control="tuned")
+
+    def _baseline(self, baseline: str, size: int | Literal["full"], seed: int, fold: int | None) -> Cell:
+        """A baseline that is the same model with other settings."""
+        changes = dict(BASELINE_SETTINGS[baseline])
+        layers = int(changes["model.num_layers"])
+        if isinstance(self.base.model.hidden_size, list):  # of another number of layers
+            changes["model.hidden_size"] = self.base.model.hidden_size[0]
+        return self._cell(layers, size, seed, fold, {}, changes=changes, baseline=baseline)
+
+    def _cell(
+        self,
+        layers: int,
+        size: int | Literal["full"],
+        seed: int,
+        fold: int | None,
+        axes: Mapping[str, Any],
+        *,
+        changes: Mapping[str, Any] | None = None,
+        **others: Any,  # noqa: ANN401 - coordinates are of any plain type
+    ) -> Cell:
+        """Put one cell together."""
+        settings = {"model.num_layers": layers, "data.size": size, "seed": seed, **axes}
+        if fold is not None:
+            settings |= {"data.folds": self.grid.folds, "data.fold": fold}
+        if layers in self.widths:
+            settings["model.hidden_size"] = self.widths[layers]
+        if "control" in others:
+            settings |= self._settings_of(others["control"], axes)[layers]
+        recipe = self.base.override({**settings, **(changes or {})})
+        coordinates = {**others, **_fold(fold), **axes}
+        own = _path(layers, size, seed, coordinates)
+        path = self._paths.setdefault(recipe.fingerprint(), own)
+        return Cell(layers, size, seed, recipe, path, self._seconds(recipe), coordinates)
+
+    def _settings_of(self, control: str, axes: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+        """What a control sets at each depth, worked out once."""
+        key = control, _place(axes)
+        if key not in self._control_settings:
+            base = self.base.override(dict(axes))
+            self._control_settings[key] = control_settings(
+                base, control, layers=self.layers, num_labels=self.facts.num_labels
+            )
+        return self._control_settings[key]
+
+    def _rows(self, size: int | Literal["full"]) -> int:
+        return self.facts.train_rows if size == "full" else size
+
+    def _seconds(self, recipe: Recipe) -> float:
+        """Estimate a run's seconds: rows that go through training, times tokens, times the cost of a token."""
+        labels = self._rows(recipe.data.size)
+        held_out = validation_rows(labels)
+        training, rows = recipe.training, labels - held_out
+        updates = max(training.epochs * rows / training.batch_size, training.min_updates)
+        tokens = updates * training.batch_size * training.update_share * self.facts.mean_tokens
+        flops = stack_size(recipe, num_labels=self.facts.num_labels).flops_per_token
+        scored = 1 + held_out / (
+            3 * max(rows, 1)
+        )  # a forward pass over validation each epoch costs a third of training
+        return _START_SECONDS + tokens * scored * (_SECONDS_PER_TOKEN + _SECONDS_PER_FLOP * flops)
+
+
+def _figure(run: Run) -> float:
+    """The validation figure that a trial is judged by, the larger the better."""
+    metrics = run.metrics["validation"]
+    choose_by = run.settings["training"]["choose_by"]
+    return -metrics.log_loss.value if choose_by == "log_loss" else float(getattr(metrics, choose_by).value)
+
+
+def _fold(fold: int | None) -> dict[str, int]:
+    return {} if fold is None else {"fold": fold}
+
+
+def _place(coordinates: Mapping[str, Any]) -> str:
+    """A key for coordinates, whatever their order."""
+    return repr(sorted(coordinates.items(), key=lambda item: item[0]))
+
+
+def _path(layers: int, size: int | str, seed: int, others: Mapping[str, Any]) -> Path:
+    """The cell's own folder; the plain comparison needs no word for its control."""
+    words = [
+        f"{key}={quote(str(value), safe='')}"
+        for key, value in others.items()
+        if (key, value) != ("control", "fixed_width") and key not in ("fold", "trial")
     ]
-
-
-def run_grid(
-    recipe: Recipe,
-    folder: Path,
-    *,
-    run_cell: RunCell,
-    executor: Executor,
-    data_fingerprint: str | None = None,
-    listener: Callable[[Cell, Run, bool], None] | None = None,
-) -> list[Run]:
-    """Run every cell that is not finished yet.
-
-    Args:
-        recipe: with its `grid:` part.
-        folder: of the grid; finished cells in it are kept and not run again.
-        run_cell: trains one cell.
-        executor: decides where cells run.
-        data_fingerprint: of the data, so that runs on other data are refused; None when it is not known.
-        listener: called with each cell, its run, and whether it had been finished before.
-
-    Returns:
-        All runs of the grid, in the order of the plan.
-
-    Raises:
-        RunFolderError: the folder holds runs with other settings or of other data; nothing is run then.
-    """
-    cells = plan_cells(recipe)
-    runs: dict[Path, Run] = {}
-    for cell in cells:
-        if (run := finished_run(folder / cell.path, cell.recipe, data_fingerprint=data_fingerprint)) is not None:
-            runs[cell.path] = run
-            if listener is not None:
-                listener(cell, run, True)
-    waiting = [(cell, folder / cell.path) for cell in cells if cell.path not in runs]
-    for cell, run in executor(waiting, run_cell):
-        runs[cell.path] = run
-        if listener is not None:
-            listener(cell, run, False)
-    return [runs[cell.path] for cell in cells]
+    inner = [f"{key}={others[key]}" for key in ("trial", "fold") if key in others]
+    return Path(*words, f"layers={layers}", f"size={size}", *inner, f"seed={seed}")

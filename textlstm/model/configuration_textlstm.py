@@ -76,7 +76,7 @@ class TextLSTMConfig(PreTrainedConfig):
     embedding_size: int = 128
     """Width of the word embeddings."""
     num_layers: int = 1
-    """Number of stacked LSTM layers."""
+    """Number of stacked LSTM layers; 0 pools the word embeddings themselves, a bag of words."""
     hidden_size: int | list[int] = 128
     """Width of each layer in each direction: one number, or a list with one for each layer."""
     bidirectional: bool = True
@@ -121,15 +121,16 @@ class TextLSTMConfig(PreTrainedConfig):
         inherited: Callable[..., None] = super().__post_init__  # transformers leaves it without types
         inherited(**kwargs)
         self._check_types()
-        for name in ("vocab_size", "embedding_size", "num_layers"):
+        for name in ("vocab_size", "embedding_size"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        _require(self.num_layers >= 0, "num_layers", "at least 0", self.num_layers)
         in_vocabulary = 0 <= self.pad_token_id < self.vocab_size
         _require(in_vocabulary, "pad_token_id", f"a token id below vocab_size = {self.vocab_size}", self.pad_token_id)
         for name in ("hidden_size", "activation", "gate_activation"):
             value = getattr(self, name)
             fits = not isinstance(value, list) or len(value) == self.num_layers
             _require(fits, name, f"one value or a list of num_layers = {self.num_layers}", value)
-        _require(min(self.hidden_sizes) >= 1, "hidden_size", "at least 1", self.hidden_size)
+        _require(min(per_layer(self.hidden_size, 1)) >= 1, "hidden_size", "at least 1", self.hidden_size)
         choices = {"join": JOINS, "pooling": POOLINGS, "activation": ACTIVATIONS, "gate_activation": GATE_ACTIVATIONS}
         for name, known in choices.items():
             for value in per_layer(getattr(self, name), self.num_layers):
@@ -139,6 +140,7 @@ class TextLSTMConfig(PreTrainedConfig):
         for name in ("embedding_init_std", "head_init_std"):
             _require(getattr(self, name) >= 0.0, name, "at least 0", getattr(self, name))
         if self.pooling == "layer_mix":
+            _require(self.num_layers >= 1, "num_layers", "at least 1 to pool by layer_mix", self.num_layers)
             one_width = len(set(self.hidden_sizes)) == 1
             _require(one_width, "hidden_size", "the same for all layers to pool by layer_mix", self.hidden_size)
 

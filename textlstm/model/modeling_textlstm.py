@@ -105,7 +105,11 @@ class TextLSTMModel(TextLSTMPreTrainedModel):
             below.append(widths[index])
         self.pooling = None
         if add_pooling_layer:
-            self.pooling = Pooling(config.pooling, widths=widths, bidirectional=config.bidirectional)
+            self.pooling = Pooling(
+                config.pooling,
+                widths=widths or [config.embedding_size],
+                bidirectional=config.bidirectional and config.num_layers > 0,
+            )
         self.post_init()
 
     def forward(
@@ -156,7 +160,8 @@ class TextLSTMModel(TextLSTMPreTrainedModel):
             order = words.long().argsort(dim=1, descending=True, stable=True)
         embedded = self._embed(input_ids, inputs_embeds, order)
         states = self._read(embedded, lengths)
-        pooled = None if self.pooling is None else self.pooling(states, lengths)
+        # Without layers the embeddings are what is pooled.
+        pooled = None if self.pooling is None else self.pooling(states or [embedded], lengths)
         hidden_states = [embedded, *states]
         if order is not None:
             back = order.argsort(dim=1).unsqueeze(2)

@@ -1,12 +1,14 @@
 """The data report: what a look at the data before training tells, with a warning for each thing that spoils a score.
 
-Texts count as the same when they are equal after Unicode NFKC, case folding and collapsing of white space.
+Inside a split, texts count as the same when they are equal after Unicode NFKC, case folding and collapsing of white
+space. Between splits and data sets, punctuation and accents do not count either (`overlap.word_form`): a leak is a leak
+in any tokenization.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from itertools import combinations
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +17,7 @@ import pyarrow.compute as pc
 
 from textlstm.text.data_report import DataReport, format_report, warnings_of
 from textlstm.text.datasets import Split, TextData
+from textlstm.text.overlap import overlap_report, shared_between_splits, shared_sentence
 from textlstm.text.tokenization import SPACELESS_LETTER, count_words, encode
 
 if TYPE_CHECKING:
@@ -27,7 +30,11 @@ _CHUNK_ROWS = 20_000
 
 
 def check_data(
-    data: TextData, *, max_length: int | None = None, tokenizer: PreTrainedTokenizerFast | None = None
+    data: TextData,
+    *,
+    max_length: int | None = None,
+    tokenizer: PreTrainedTokenizerFast | None = None,
+    against: Sequence[TextData] = (),
 ) -> DataReport:
     """Look the data over before training.
 
@@ -36,6 +43,7 @@ def check_data(
         max_length: tokens at which training would cut texts.
         tokenizer: measures lengths; without one they are counted in the tokens of the `word` kind, which needs
             no training for that.
+        against: other data sets, in which the texts of this one are looked for.
 
     Returns:
         The report; the same data gives the same report.
@@ -43,6 +51,8 @@ def check_data(
     lengths = {name: _lengths(split, tokenizer) for name, split in data.splits.items()}
     texts = {name: _normalized(split) for name, split in data.splits.items()}
     groups = _groups(texts)
+    shared = shared_between_splits(data.splits)
+    warned = {shared_sentence(pair, count, len(data.splits[pair.split(" in ")[0]])) for pair, count in shared.items()}
     report = DataReport(
         source=data.source,
         fingerprint=data.fingerprint,
@@ -54,13 +64,11 @@ def check_data(
         max_length=max_length,
         truncated={} if max_length is None else {name: _share_over(v, max_length) for name, v in lengths.items()},
         duplicates={name: _duplicates(split, groups[name]) for name, split in data.splits.items()},
-        shared={
-            f"{later} in {earlier}": int(np.isin(groups[later], groups[earlier]).sum())
-            for earlier, later in combinations(data.splits, 2)
-        },
+        shared=shared,
+        against=overlap_report(data, {other.source: other for other in against}),
         vocabulary=_vocabulary(texts),
         warnings=[],
-        notes=list(data.notes),
+        notes=[note for note in data.notes if note not in warned],
     )
     report.warnings.extend(warnings_of(report))
     return report

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from textlstm.text.overlap import SharedRows
+
 FEW_ROWS = 10
 """A class with fewer training rows is hardly learned, and its score is noise."""
 
@@ -35,6 +37,7 @@ class DataReport:
         duplicates: of each split: "repeated" rows (the first of each text not counted), "repeated_exact" (byte
             for byte) and "conflicting" texts (one text, different labels).
         shared: rows of a split whose text is also in another, by "test in train" and so on.
+        against: the same for the splits of other data sets; empty where none was named.
         vocabulary: of each split: "types" and "tokens" (words between white space, case-folded, and single
             letters of scripts without spaces), and for the others than train the shares
             "types_in_train" and "tokens_in_train".
@@ -53,6 +56,7 @@ class DataReport:
     truncated: dict[str, float]
     duplicates: dict[str, dict[str, int]]
     shared: dict[str, int]
+    against: list[SharedRows]
     vocabulary: dict[str, dict[str, float]]
     warnings: list[str]
     notes: list[str]
@@ -82,6 +86,18 @@ def _overlap_warnings(report: DataReport) -> Iterator[str]:
             yield (
                 f"{_count(count, 'row')} of {later} ({_percent(count / report.rows[later])}) {_have(count)} a text "
                 f"that is also in {earlier}: the score on {later} partly measures memory. Remove them from {earlier}."
+            )
+    for other in dict.fromkeys(line.other for line in report.against):
+        lines = [line for line in report.against if line.other == other and line.count]
+        if lines:
+            places = ", ".join(
+                f"{line.count:,} {line.split} {'text' if line.count == 1 else 'texts'} ({_percent(line.share)}) in its"
+                f" {line.other_split}"
+                for line in lines
+            )
+            yield (
+                f"{other} holds texts of this data set: {places}. Use no text, label, teacher or language model of one "
+                f"for the other before these rows are removed."
             )
     for split, found in report.duplicates.items():
         if conflicting := found.get("conflicting", 0):
@@ -197,12 +213,28 @@ def format_report(report: DataReport) -> str:
     lines += ["", *_aligned(labels)]
     if len(report.label_names) > _SHOWN_CLASSES:
         lines.append(f"... and {len(report.label_names) - _SHOWN_CLASSES} more classes")
+    if report.against:
+        lines += ["", *_aligned(_against_table(report))]
     for title, sentences in (("Warnings", report.warnings), ("Notes", report.notes)):
         if sentences:
             lines += ["", title, *(f"- {sentence}" for sentence in sentences)]
     if not report.warnings:
         lines += ["", "No warnings."]
     return "\n".join(lines)
+
+
+def _against_table(report: DataReport) -> list[list[str]]:
+    """Lay out how many rows of each split are in each split of other data sets."""
+    counts = {(line.other, line.other_split, line.split): line for line in report.against}
+    places = dict.fromkeys((line.other, line.other_split) for line in report.against)
+    rows = [
+        [
+            f"also in {other}, {split}",
+            *(f"{(line := counts[other, split, own]).count:,} ({_percent(line.share)})" for own in report.rows),
+        ]
+        for other, split in places
+    ]
+    return [["", *report.rows], *rows]
 
 
 def _aligned(table: list[list[str]]) -> list[str]:

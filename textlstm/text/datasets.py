@@ -116,7 +116,7 @@ def load_data(
         label_names=classes.names,
         multi_label=multi_label,
         source=_shown(source),
-        fingerprint=_fingerprint(splits, classes.names),
+        fingerprint=data_fingerprint(splits, classes.names),
         notes=notes,
     )
 
@@ -249,8 +249,16 @@ def _shown(source: object) -> str:
     )
 
 
-def _fingerprint(splits: Mapping[str, Split], label_names: Sequence[str]) -> str:
-    """Hash what a model sees of the data; where it came from does not matter."""
+def data_fingerprint(splits: Mapping[str, Split], label_names: Sequence[str]) -> str:
+    """Hash what a model sees of the data; where it came from does not matter.
+
+    Args:
+        splits: by name.
+        label_names: the classes, in the order of their numbers.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     content = hashlib.sha256(json.dumps(list(label_names)).encode())
     for split, rows in splits.items():
         content.update(split.encode() + b"\0" + rows.digest())

@@ -19,6 +19,8 @@ from typing import Literal
 from textlstm.errors import DataError
 from textlstm.recipe import Recipe
 from textlstm.text.datasets import TextData, load_data
+from textlstm.text.folds import pooled
+from textlstm.text.overlap import with_shared_rows_noted
 from textlstm.text.splits import Split, hold_out, nested_subset
 
 TEST_SHARE = 0.2
@@ -55,13 +57,13 @@ def load_recipe_data(recipe: Recipe, *, source: object | None = None) -> TextDat
         source: data in memory, or a name, that stands in for the recipe's own source.
 
     Returns:
-        All splits.
+        All splits; a note says where they share texts.
 
     Raises:
         DataError: the data cannot be read as texts and labels.
     """
     part = recipe.data
-    return load_data(
+    data = load_data(
         part.source if source is None else source,
         name=part.config,
         revision=part.revision,
@@ -75,6 +77,7 @@ def load_recipe_data(recipe: Recipe, *, source: object | None = None) -> TextDat
         test=part.test,
         on_bad_rows=part.on_bad_rows,
     )
+    return with_shared_rows_noted(pooled(data) if part.pool else data)
 
 
 def validation_rows(labels: int) -> int:

@@ -11,7 +11,7 @@ from transformers.integrations.integration_utils import TensorBoardCallback
 
 from textlstm.errors import RecipeError
 from textlstm.recipe import Recipe
-from textlstm.training.preparation import stream
+from textlstm.text.streams import stream
 
 _TRACKER_PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX")}  # either will do
 
@@ -70,6 +70,7 @@ def training_arguments(recipe: Recipe, *, device: torch.device, folder: Path) ->
         save_total_limit=2,  # the newest may be cut off while it is written
         disable_tqdm=True,
         remove_unused_columns=False,
+        accelerator_config={"even_batches": False},  # the plan has as many batches for each process
         ddp_find_unused_parameters=False,
         report_to=list(recipe.trackers) or "none",
         project=recipe.name.replace("/", "-"),

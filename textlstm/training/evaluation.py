@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from textlstm.inference.decisions import THRESHOLD, probabilities_from_logits
 from textlstm.results import ClassMetrics, Estimate, SplitMetrics
-from textlstm.stats import bootstrap_sums, percentile_interval, wilson_interval
+from textlstm.stats.intervals import bootstrap_sums, percentile_interval, wilson_interval
 
 __all__ = ["ECE_BINS", "evaluate_predictions", "format_metrics", "probabilities_from_logits", "quick_scores"]
 

@@ -23,9 +23,10 @@ from textlstm.recipe import Recipe, load_recipe, validate
 from textlstm.results import Cost, DataUse, Run, SplitMetrics, predictions_table, refuse_finished, write_run
 from textlstm.text.datasets import TextData
 from textlstm.text.protocol import load_recipe_data
+from textlstm.text.streams import stream
 from textlstm.text.tokenization import save_tokenizer
 from textlstm.training.arguments import check_support, place_logs, training_arguments
-from textlstm.training.checkpoints import claim_checkpoints, discard_checkpoints
+from textlstm.training.checkpoints import claim_checkpoints, discard_checkpoints, newest_checkpoint
 from textlstm.training.cost import (
     count_parameters,
     describe_environment,
@@ -35,7 +36,7 @@ from textlstm.training.cost import (
 )
 from textlstm.training.evaluation import evaluate_predictions
 from textlstm.training.memory import keep_freed_memory
-from textlstm.training.preparation import Prepared, build_config, build_model, prepare, stream
+from textlstm.training.preparation import Prepared, build_config, build_model, prepare
 from textlstm.training.progress import Report, RunProgress
 from textlstm.training.trainer import EpochPlan, TextLSTMTrainer, TokenRows
 
@@ -107,14 +108,16 @@ def train(
     reset_peak_memory()
     model = build_model(build_config(recipe, prepared), seed=recipe.seed)
     settings, encoded = recipe.training, prepared.encoded["train"]
+    world = int(os.environ.get("WORLD_SIZE", "1"))  # set by torchrun and accelerate launch
     plan = EpochPlan(
         encoded.lengths,
         batch_size=settings.batch_size,
         epochs=settings.epochs,
-        min_batches=settings.min_updates * settings.gradient_accumulation,
+        min_batches=settings.min_updates * settings.gradient_accumulation * world,
         seed=stream(recipe.seed, "order"),
+        share=settings.update_share,
+        processes=world,
     )
-    world = int(os.environ.get("WORLD_SIZE", "1"))  # set by torchrun and accelerate launch
     progress = RunProgress(
         settings,
         border_steps=np.ceil(plan.borders / (settings.gradient_accumulation * world)).astype(int),
@@ -124,7 +127,10 @@ def train(
     )
     resumed = None
     if checkpoints is not None:
-        resumed = claim_checkpoints(checkpoints, recipe, data_fingerprint=prepared.data.fingerprint)
+        if _writes_files():
+            resumed = claim_checkpoints(checkpoints, recipe, data_fingerprint=prepared.data.fingerprint)
+        else:
+            resumed = newest_checkpoint(checkpoints)
     with tempfile.TemporaryDirectory(prefix="textlstm-") as scratch:  # the Trainer insists on a folder
         trainer = _trainer(recipe, prepared, model, plan, progress, device, checkpoints or Path(scratch))
         if resumed is not None:
@@ -141,7 +147,7 @@ def train(
                 " training.gradient_accumulation by as much), tokenizer.max_length or model.hidden_size."
             ) from None
         except NonFiniteLossError:
-            if checkpoints is not None:
+            if checkpoints is not None and _writes_files():
                 discard_checkpoints(checkpoints)  # to go on from one would end in the same place
             raise
 
@@ -181,10 +187,16 @@ def finetune(
     folder = Path(out)
     refuse_finished(folder)
     trained = train(chosen, loaded, checkpoints=folder / CHECKPOINTS_FOLDER, listener=listener)
-    trained.save(folder)
-    write_run(folder, trained.run, trained.predictions, chosen.to_yaml())
-    discard_checkpoints(folder / CHECKPOINTS_FOLDER)
+    if _writes_files():
+        trained.save(folder)
+        write_run(folder, trained.run, trained.predictions, chosen.to_yaml())
+        discard_checkpoints(folder / CHECKPOINTS_FOLDER)
     return trained.run
+
+
+def _writes_files() -> bool:
+    """Whether this process writes for all: the only one, or the first of those that train one model together."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _as_recipe(

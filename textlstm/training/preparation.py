@@ -6,9 +6,8 @@ what is equal at two depths starts equal, and comparing depths at one seed is a 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,7 +17,9 @@ from textlstm.errors import DataError, RecipeError
 from textlstm.model import TextLSTMConfig, TextLSTMForSequenceClassification
 from textlstm.recipe import Recipe
 from textlstm.text.datasets import TextData
+from textlstm.text.folds import with_fold
 from textlstm.text.protocol import UsedRows, use_rows
+from textlstm.text.streams import stream
 from textlstm.text.tokenization import Encoded, encode, load_tokenizer, train_tokenizer
 
 
@@ -39,19 +40,6 @@ class Prepared:
     encoded: dict[str, Encoded]
 
 
-def stream(seed: int, name: str) -> int:
-    """Derive the seed of one named stream of random numbers.
-
-    Args:
-        seed: of the run.
-        name: of the part, such as "order" or "layer 2".
-
-    Returns:
-        A number below 2**32, unrelated for different names.
-    """
-    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4], "big")
-
-
 def prepare(recipe: Recipe, data: TextData) -> Prepared:
     """Draw a run's rows and turn them into ids.
 
@@ -66,7 +54,11 @@ def prepare(recipe: Recipe, data: TextData) -> Prepared:
         DataError: the size does not fit the data.
         ModelError: a given tokenizer cannot be found.
     """
+    if recipe.data.fold is not None and recipe.data.folds is not None:
+        data = with_fold(data, fold=recipe.data.fold, folds=recipe.data.folds)
     rows = use_rows(data, size=recipe.data.size, seed=stream(recipe.seed, "subset"))
+    if not recipe.data.score_test:
+        rows = replace(rows, test=None)
     labels = rows.train.labels
     if labels is None:
         raise DataError(f"Training needs labels, and {data.source} has none; name the column with --label-column.")

@@ -24,6 +24,8 @@ from textlstm.training.optimizer import WeightAverage
 
 STATE_FILE = "progress.json"
 WEIGHTS_FILE = "progress.safetensors"
+UNVALIDATED_AVERAGING = 0.99
+"""Decay of the mean weights where no rows choose the epoch and the recipe leaves it open."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,9 @@ class RunProgress(TrainerCallback):
             listener: called after every update, and at the end.
         """
         self.settings, self.validated, self.checkpoints, self.listener = settings, validated, checkpoints, listener
+        averaging = settings.weight_averaging
+        # With so few labels the last weights are as noisy as the rows; their mean is not (Polyak & Juditsky 1992).
+        self._averaging = (0.0 if validated else UNVALIDATED_AVERAGING) if averaging is None else averaging
         self._ends = border_steps
         self._is_end = set(border_steps.tolist())
         self._resumed_means: tuple[torch.Tensor, ...] = ()
@@ -104,8 +109,8 @@ class RunProgress(TrainerCallback):
     ) -> None:
         """Start the clock, and the running mean of weights, once the weights are on their device."""
         self._began = time.perf_counter() - self.seconds
-        if self.settings.weight_averaging and self.average is None:
-            self.average = WeightAverage(kwargs["model"], decay=self.settings.weight_averaging)
+        if self._averaging and self.average is None:
+            self.average = WeightAverage(kwargs["model"], decay=self._averaging)
         if self._resumed_means and self.average is not None:
             for mean, stored in zip(self.average.mean, self._resumed_means, strict=True):
                 mean.copy_(stored)
@@ -227,6 +232,8 @@ class RunProgress(TrainerCallback):
     ) -> None:
         """Put our own state into the checkpoint that the Trainer has just written."""
         self._saved_at = time.monotonic()
+        if not state.is_world_process_zero:  # all processes hold the same weights
+            return
         folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
         means = self.average.mean if self.average is not None else []
         weights = {f"best.{name}": value for name, value in self.best.items()}

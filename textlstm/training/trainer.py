@@ -68,9 +68,21 @@ class EpochPlan:
         borders: (epochs,) number of batches after each epoch.
     """
 
+    # What accelerate asks of a sampler: batches are of any size, so they are dealt out whole to several processes.
     drop_last = False
+    batch_size = None
 
-    def __init__(self, lengths: np.ndarray, *, batch_size: int, epochs: int, min_batches: int, seed: int) -> None:
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        *,
+        batch_size: int,
+        epochs: int,
+        min_batches: int,
+        seed: int,
+        share: float = 1.0,
+        processes: int = 1,
+    ) -> None:
         """Plan every epoch.
 
         Args:
@@ -79,22 +91,31 @@ class EpochPlan:
             epochs: passes over the rows.
             min_batches: passes are added until there are so many batches.
             seed: of the order.
+            share: the number of batches that comes of this is multiplied by it; the last pass may then be cut off.
+            processes: the batches are dealt out to so many, and all get equally many: up to `processes - 1` are left
+                out at the end.
         """
         # A budget under the longest row would leave that row alone in its batch; it may, so the mean decides.
         self.batch_tokens = int(np.ceil(batch_size * float(lengths.mean())))
-        self.batch_size = batch_size
+        self._rows = batch_size
         self._lengths, self._seed = lengths, seed
         borders: list[int] = []
         total = 0
         while len(borders) < epochs or total < min_batches:
             total += len(self._epoch(len(borders)))
             borders.append(total)
+        planned = max(1, round(share * total))
+        planned = max(processes, planned - planned % processes)
+        while borders[-1] < planned:
+            borders.append(borders[-1] + len(self._epoch(len(borders))))
+        borders = [border for border in borders if border < planned]
+        borders.append(planned)
         self.borders = np.array(borders)
 
     def _epoch(self, epoch: int) -> list[np.ndarray]:
         """Cut one epoch into batches; the same epoch gives the same batches."""
         rng = np.random.default_rng([self._seed, epoch])
-        return plan_epoch(self._lengths, batch_tokens=self.batch_tokens, max_rows=4 * self.batch_size, rng=rng)
+        return plan_epoch(self._lengths, batch_tokens=self.batch_tokens, max_rows=4 * self._rows, rng=rng)
 
     def __len__(self) -> int:
         return int(self.borders[-1])
@@ -104,9 +125,11 @@ class EpochPlan:
         return sum(int(self._lengths[batch].sum()) for batch in islice(self, first, last))
 
     def __iter__(self) -> Iterator[list[int]]:
-        for epoch in range(len(self.borders)):
-            for batch in self._epoch(epoch):
+        start = 0
+        for epoch, border in enumerate(self.borders.tolist()):
+            for batch in self._epoch(epoch)[: border - start]:
                 yield batch.tolist()
+            start = border
 
 
 class TextLSTMTrainer(Trainer):

@@ -6,7 +6,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textlstm.stats import bootstrap_sums, mean_interval, percentile_interval, wilson_interval
+from textlstm.stats.intervals import bootstrap_sums, mean_interval, percentile_interval, wilson_interval
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=12).filter(lambda v: np.std(v) > 1e-6), st.floats(0.5, 0.99))

@@ -1,0 +1,229 @@
+"""A grid's folder as groups of runs with their test predictions: what every comparison is worked out from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from textlstm.errors import RunFolderError
+from textlstm.experiment.controls import setting_label
+from textlstm.experiment.failures import Failure, read_failure
+from textlstm.experiment.grid import BASELINE_SETTINGS
+from textlstm.experiment.plan import Plan, PlannedCell, read_plan
+from textlstm.results import RESULT_FILE, Run, read_predictions, read_run
+
+Place = tuple[str, int, int | str]
+"""Setting, layers and size."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Test predictions of several runs on the same rows.
+
+    Attributes:
+        rows: (n,) row numbers in the test split.
+        labels: (n,) class numbers, or (n, classes) bool for multi-label.
+        probabilities: (seeds, n, classes) float32.
+    """
+
+    rows: NDArray[np.int64]
+    labels: NDArray[Any]
+    probabilities: NDArray[np.float32]
+
+    def take_seeds(self, chosen: NDArray[np.int64]) -> Scored:
+        """Keep some seeds, in the order given."""
+        return Scored(self.rows, self.labels, self.probabilities[chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """All runs that differ in seed and fold only.
+
+    Attributes:
+        setting: label of the control and of other axes.
+        layers: stacked layers.
+        size: labeled rows, or "full".
+        seeds: those with a run in every fold, rising.
+        runs: by fold, one a seed, in the order of `seeds`; one fold where there is no cross-validation.
+        folders: as `runs`, where each lies.
+        measured: scores that were worked out already, by name (`means.measure`).
+    """
+
+    setting: str
+    layers: int
+    size: int | str
+    seeds: list[int]
+    runs: list[list[Run]]
+    folders: list[list[Path]]
+    measured: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> int:
+        """Labels used, validation included; the mean over folds."""
+        return round(float(np.mean([run.data.labels_used for fold in self.runs for run in fold])))
+
+    @property
+    def all_runs(self) -> list[Run]:
+        """Every run, fold by fold."""
+        return [run for fold in self.runs for run in fold]
+
+    @cached_property
+    def folds(self) -> list[Scored]:
+        """Test predictions by fold."""
+        return [read_scored(folders) for folders in self.folders]
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A folder of runs.
+
+    Attributes:
+        folder: where it lies.
+        plan: what was to be run.
+        groups: finished runs by setting, layers and size, in the order of the plan.
+        baselines: finished runs of the baselines that are the stack with other settings, by name and size.
+        trials: runs of the search of the `tuned` control.
+        runs: every finished run once a cell, in the order of the plan.
+        failures: cells without a result whose failure is on record.
+        finished: cells of the plan with a result.
+    """
+
+    folder: Path
+    plan: Plan
+    groups: dict[Place, Group]
+    baselines: dict[tuple[str, int | str], Group]
+    trials: list[Run]
+    runs: list[Run]
+    failures: list[tuple[PlannedCell, Failure]]
+    finished: int
+
+    @property
+    def settings(self) -> list[str]:
+        """Labels of controls and axes, the declared control first."""
+        return list(dict.fromkeys(setting for setting, _, _ in self.groups))
+
+    def depths(self, setting: str, size: int | str) -> list[Group]:
+        """The groups of one setting and size, shallowest first."""
+        found = [group for (s, _, n), group in self.groups.items() if s == setting and n == size]
+        return sorted(found, key=lambda group: group.layers)
+
+    def sizes(self, setting: str) -> list[int | str]:
+        """The sizes of one setting, rising."""
+        found = dict.fromkeys(size for s, _, size in self.groups if s == setting)
+        return sorted(found, key=lambda size: float("inf") if isinstance(size, str) else size)
+
+
+def read_grid(folder: Path) -> Grid:
+    """Read a folder of runs by its plan.
+
+    Args:
+        folder: what `textlstm run --out` wrote; it need not be finished.
+
+    Returns:
+        The grid.
+
+    Raises:
+        RunFolderError: there is no plan or no finished run, or one is damaged.
+    """
+    plan = read_plan(folder)
+    runs: dict[str, Run] = {}
+    found: dict[Place, dict[tuple[int, int], tuple[Run, Path]]] = defaultdict(dict)
+    baselines: dict[tuple[str, int | str], dict[tuple[int, int], tuple[Run, Path]]] = defaultdict(dict)
+    trials: list[Run] = []
+    failures: list[tuple[PlannedCell, Failure]] = []
+    every: list[Run] = []
+    for cell in plan.cells:
+        path = folder / cell.path
+        if cell.path not in runs:
+            if not (path / RESULT_FILE).exists():
+                if (failure := read_failure(path)) is not None:
+                    failures.append((cell, failure))
+                continue
+            runs[cell.path] = read_run(path)
+        where = cell.coordinates
+        run = runs[cell.path].model_copy(update={"cell": where})
+        every.append(run)
+        place = where.get("fold", 0), where["seed"]
+        if "trial" in where:
+            trials.append(run)
+        elif where.get("baseline") in BASELINE_SETTINGS:
+            baselines[where["baseline"], where["size"]][place] = run, path
+        else:
+            found[setting_label(where), where["layers"], where["size"]][place] = run, path
+    if not found:
+        raise RunFolderError(
+            f"{folder} holds a plan of {len(plan.cells)} runs and none that is finished; run the recipe into it first."
+        )
+    folds = plan.recipe["grid"].get("folds") or 1
+    return Grid(
+        folder=folder,
+        plan=plan,
+        groups={key: group for key, members in found.items() if (group := _group(key, members, folds))},
+        baselines={
+            (name, size): group
+            for (name, size), members in baselines.items()
+            if (group := _group((name, 0 if name == "bag" else 1, size), members, folds))
+        },
+        trials=trials,
+        runs=every,
+        failures=failures,
+        finished=len(every),
+    )
+
+
+def read_scored(folders: list[Path]) -> Scored:
+    """Read the test predictions of runs on the same rows.
+
+    Args:
+        folders: one a seed.
+
+    Returns:
+        The predictions side by side.
+
+    Raises:
+        RunFolderError: two runs were scored on different rows.
+    """
+    stacked = []
+    first: pa.Table | None = None
+    for folder in folders:
+        table = read_predictions(folder, "test")
+        first = table if first is None else first
+        if not table["row"].equals(first["row"]) or not table["label"].equals(first["label"]):
+            raise RunFolderError(
+                f"Runs that are compared are scored on the same test rows, and {folder} and {folders[0]} are not;"
+                " runs of different data were put into one folder: move one of them away."
+            )
+        stacked.append(probability_array(table))
+    assert first is not None  # noqa: S101 - a group has a run
+    labels = np.array(first["label"].to_pylist())
+    return Scored(first["row"].to_numpy(), labels, np.stack(stacked))
+
+
+def probability_array(table: pa.Table) -> NDArray[np.float32]:
+    """Take the probabilities out of a predictions table: (rows, classes) float32."""
+    column = table["probabilities"].combine_chunks()
+    return np.asarray(column.flatten()).reshape(len(column), -1)
+
+
+def _group(key: Place, members: dict[tuple[int, int], tuple[Run, Path]], folds: int) -> Group | None:
+    """Put a group together from the seeds that are finished in every fold; None where there is none yet."""
+    seeds = sorted({seed for _, seed in members})
+    whole = [seed for seed in seeds if all((fold, seed) in members for fold in range(folds))]
+    if not whole:
+        return None
+    setting, layers, size = key
+    return Group(
+        setting=setting,
+        layers=layers,
+        size=size,
+        seeds=whole,
+        runs=[[members[fold, seed][0] for seed in whole] for fold in range(folds)],
+        folders=[[members[fold, seed][1] for seed in whole] for fold in range(folds)],
+    )

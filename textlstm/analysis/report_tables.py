@@ -1,0 +1,350 @@
+"""The report's tables: scores by depth and size, gains, crossings, cost, and what stands beside them."""
+
+from __future__ import annotations
+
+from textlstm.analysis.figures import Table
+from textlstm.analysis.orders import (
+    baselines_in_order,
+    cells_of,
+    depths_in_order,
+    settings_in_order,
+    sizes_in_order,
+)
+from textlstm.analysis.summary import CellSummary, Comparison
+from textlstm.analysis.wording import (
+    ABSENT,
+    baseline_words,
+    chance,
+    count,
+    duration,
+    interval,
+    layers_words,
+    measure,
+    nats,
+    percent,
+    points,
+    setting_words,
+    signed_nats,
+    size_words,
+    with_interval,
+)
+
+MARKS = {
+    "P": "P: read in the source itself",
+    "S": "S: read in a secondary source that attributes it to this one",
+    "M": "M: from memory, unconfirmed; read the source before you quote it",
+}
+
+
+def main_tables(comparison: Comparison) -> list[Table]:
+    """Lay scores out, depths by sizes, with the plain methods below.
+
+    Args:
+        comparison: a grid's outcome.
+
+    Returns:
+        One table a setting; those after the first are folded.
+    """
+    return [
+        _main_table(comparison, setting, first=place == 0)
+        for place, setting in enumerate(settings_in_order(comparison))
+    ]
+
+
+def _main_table(comparison: Comparison, setting: str, *, first: bool) -> Table:
+    """The scores of one setting."""
+    cells = cells_of(comparison, setting)
+    sizes = [item for item in sizes_in_order(comparison) if any(cell.size == item[0] for cell in cells)]
+    at = {(cell.layers, cell.size): cell for cell in cells}
+    rows = []
+    for layers in sorted({cell.layers for cell in cells}):
+        widths = next(cell.widths for cell in cells if cell.layers == layers)
+        placed = [at.get((layers, size)) for size, _ in sizes]
+        rows.append([f"{layers_words(layers)}\n{widths} units", *(_score(cell) if cell else ABSENT for cell in placed)])
+    if first:
+        for name, group in baselines_in_order(comparison).items():
+            by_size = {baseline.size: baseline for baseline in group}
+            plain = [by_size.get(size) for size, _ in sizes]
+            rows.append(
+                [
+                    f"{baseline_words(name)}\nplain method",
+                    *(
+                        f"{percent(item.accuracy.value)}\n{interval(item.accuracy)}\n{duration(item.seconds)}"
+                        if item
+                        else ABSENT
+                        for item in plain
+                    ),
+                ]
+            )
+    seeds = sorted({cell.seeds for cell in cells})
+    several = (
+        f"{seeds[0]} seed{'s' if seeds[0] != 1 else ''}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    )
+    words = comparison.settings.get(setting, "")
+    return Table(
+        f"Test accuracy in %: {setting_words(setting)}" + (f" ({words})" if words else ""),
+        ["", *(f"{size_words(size, labels)} labels" for size, labels in sizes)],
+        rows,
+        note=f"Mean of {several}, [95 % interval over seeds and texts], parameters, training time of one run.",
+        folded=not first,
+    )
+
+
+def _score(cell: CellSummary) -> str:
+    """One place of the main table."""
+    return (
+        f"{percent(cell.accuracy.value)}\n{interval(cell.accuracy)}\n{count(cell.parameters)}"
+        f" · {duration(cell.train_seconds)}"
+    )
+
+
+def other_scores(comparison: Comparison) -> Table | None:
+    """List macro-F1, log loss and calibration of every cell.
+
+    Args:
+        comparison: a grid's outcome.
+
+    Returns:
+        A folded table; None without cells.
+    """
+    rows = [
+        [
+            layers_words(cell.layers),
+            size_words(cell.size, cell.labels),
+            setting_words(cell.setting),
+            with_interval(cell.macro_f1),
+            with_interval(cell.log_loss, nats),
+            percent(cell.ece),
+            nats(cell.brier),
+            f"{cell.seeds}",
+            percent(cell.converged),
+            percent(cell.capped),
+        ]
+        for setting in settings_in_order(comparison)
+        for cell in cells_of(comparison, setting)
+    ]
+    headers = ["depth", "labels", "setting", "macro-F1 (%)", "log loss (nats)", "ECE (points)", "Brier", "seeds"]
+    headers += ["converged (%)", "at the cap (%)"]
+    note = "At the cap: the best epoch was the last one planned, so longer training might have helped."
+    return (
+        Table("Other scores on the test split", headers, rows, words=(0, 2), note=note, folded=True) if rows else None
+    )
+
+
+def neighbor_gains(comparison: Comparison) -> Table | None:
+    """List all paired gains, with where their uncertainty comes from.
+
+    Args:
+        comparison: a grid's outcome.
+
+    Returns:
+        A folded table; None without differences.
+    """
+    labels = dict(sizes_in_order(comparison))
+    rows = [
+        [
+            f"{item.shallow} → {item.deep}",
+            size_words(item.size, labels.get(item.size)),
+            setting_words(item.setting),
+            with_interval(item.accuracy, points),
+            with_interval(item.macro_f1, points),
+            with_interval(item.log_loss, signed_nats),
+            chance(item.p),
+            chance(item.holm),
+            item.family,
+            percent(item.seed_share),
+            percent(item.example_share),
+            ABSENT if item.seed_correlation is None else f"{item.seed_correlation:.2f}",
+            points(item.limit).removeprefix("+"),
+        ]
+        for item in comparison.differences
+    ]
+    headers = ["layers", "labels", "setting", "accuracy (points)", "macro-F1 (points)", "log loss (nats)", "p"]
+    headers += ["p (Holm)", "family", "from seeds (%)", "from texts (%)", "seed correlation", "limit (points)"]
+    note = (
+        "From seeds and from texts: shares of the variance of the mean. Limit: the half-width that would be left with"
+        " infinitely many seeds. The confirmatory family has no Holm column: the verdict corrects it."
+    )
+    return Table("Every paired gain", headers, rows, words=(0, 2, 8), note=note, folded=True) if rows else None
+
+
+def curve_facts(comparison: Comparison) -> list[Table]:
+    """List what a doubling of the labels brings, and where depths cross.
+
+    Args:
+        comparison: a grid's outcome.
+
+    Returns:
+        Up to two tables.
+    """
+    doublings = [
+        [layers_words(curve.layers), setting_words(curve.setting), with_interval(curve.gain_per_doubling, points)]
+        for curve in comparison.curves
+        if curve.gain_per_doubling is not None
+    ]
+    crossings = [
+        [
+            f"{layers_words(item.deep)} and {item.shallow}",
+            setting_words(item.setting),
+            item.words,
+            "; ".join(f"{low:,.0f} to {high:,.0f}" for low, high in item.intervals) or "none",
+        ]
+        for item in comparison.crossings
+    ]
+    tables = []
+    if doublings:
+        tables.append(
+            Table("What twice the labels bring", ["depth", "setting", "points a doubling"], doublings, words=(0, 1))
+        )
+    if crossings:
+        headers = ["depths", "setting", "where their curves cross", "labels at which they cannot be told apart"]
+        tables.append(Table("Where depths cross", headers, crossings, words=(0, 1, 2, 3)))
+    return tables
+
+
+def cost_table(comparison: Comparison) -> Table | None:
+    """List all costs by depth.
+
+    Args:
+        comparison: a grid's outcome.
+
+    Returns:
+        A table; None where no cost was gathered.
+    """
+    batches = sorted({batch for cost in comparison.costs for batch in cost.latency_ms}, key=lambda name: name.zfill(9))
+    rows = [
+        [
+            layers_words(cost.layers),
+            setting_words(cost.setting),
+            count(cost.parameters),
+            count(cost.parameters_without_embeddings),
+            count(cost.flops_per_token),
+            duration(cost.train_seconds),
+            count(cost.tokens_per_second),
+            *(" / ".join(map(measure, cost.latency_ms[b])) if b in cost.latency_ms else ABSENT for b in batches),
+            measure(cost.peak_memory_mb),
+            measure(cost.disk_mb),
+        ]
+        for setting in settings_in_order(comparison)
+        for cost in sorted(comparison.costs, key=lambda cost: cost.layers)
+        if cost.setting == setting
+    ]
+    if not rows:
+        return None
+    headers = ["depth", "setting", "parameters", "without embeddings", "operations a token", "training", "tokens/s"]
+    headers += [f"latency, batch {batch} (ms)" for batch in batches] + ["peak memory (MiB)", "disk (MiB)"]
+    tokens = next((cost.tokens for cost in comparison.costs if cost.tokens), None)
+    note = f"Latency: median / 95th percentile, texts of {tokens} tokens." if batches and tokens else ""
+    return Table("Cost by depth at the largest size", headers, rows, words=(0, 1), note=note)
+
+
+def baseline_table(comparison: Comparison) -> Table | None:
+    """List the plain methods and what the best stack gains over them.
+
+    Args:
+        comparison: a grid's outcome.
+
+    Returns:
+        A table; None without plain methods.
+    """
+    rows = [
+        [
+            item.words or baseline_words(name),
+            size_words(item.size, item.labels),
+            with_interval(item.accuracy),
+            with_interval(item.macro_f1),
+            with_interval(item.gain_of_stack, points) if item.gain_of_stack else ABSENT,
+            str(item.seeds),
+            duration(item.seconds),
+        ]
+        for name, group in baselines_in_order(comparison).items()
+        for item in group
+    ]
+    headers = ["method", "labels", "accuracy (%)", "macro-F1 (%)", "best stack is ahead by (points)", "seeds", "time"]
+    return Table("Plain methods on the same rows", headers, rows) if rows else None
+
+
+def hard_texts(comparison: Comparison) -> Table | None:
+    """List the texts that are most often misclassified, by depth.
+
+    Args:
+        comparison: a grid's outcome.
+
+    Returns:
+        A table; None where there are none.
+    """
+    depths = [layers for layers in depths_in_order(comparison) if any(layers in t.wrong for t in comparison.hard_texts)]
+    rows = [
+        [
+            " ".join(text.text.split()) or f"(text of row {text.row} could not be read again)",
+            text.label,
+            text.predicted,
+            *(percent(text.wrong.get(layers)) for layers in depths),
+            f"{text.row:,}",
+        ]
+        for text in comparison.hard_texts
+    ]
+    headers = ["text", "label", "most often taken for", *map(layers_words, depths), "row"]
+    note = (
+        "Share of runs in %, of that depth, that got the text wrong. A text that all get wrong may carry a wrong label."
+    )
+    return Table("Texts most often misclassified", headers, rows, words=(0, 1, 2), note=note) if rows else None
+
+
+def failures(comparison: Comparison) -> Table | None:
+    """List the cells that have no result.
+
+    Args:
+        comparison: a grid's outcome.
+
+    Returns:
+        A table; None where nothing failed.
+    """
+    rows = [
+        [
+            ", ".join(f"{key}={value}" for key, value in item.cell.items()),
+            item.kind,
+            " ".join(item.reason.split()),
+            str(item.attempts),
+        ]
+        for item in comparison.failures
+    ]
+    return Table("Cells that failed", ["cell", "kind", "reason", "attempts"], rows, words=(0, 1, 2)) if rows else None
+
+
+def references(comparison: Comparison) -> Table | None:
+    """List published figures with how each is known.
+
+    Args:
+        comparison: a grid's outcome.
+
+    Returns:
+        A table; None without a reference block.
+    """
+    rows = [
+        [
+            str(item.get("model", "")),
+            str(item.get("metric", "accuracy")),
+            str(item.get("score", ABSENT)),
+            str(item.get("source", "")),
+            str(item.get("mark", "")),
+        ]
+        for item in comparison.reference
+    ]
+    used = [MARKS[mark] for mark in MARKS if any(row[4] == mark for row in rows)]
+    headers = ["model", "metric", "published (%)", "source", "mark"]
+    note = "; ".join(used) + "." if used else ""
+    return Table("Published figures", headers, rows, words=(0, 1, 3, 4), note=note) if rows else None
+
+
+def environment(comparison: Comparison) -> Table | None:
+    """List versions and machine facts.
+
+    Args:
+        comparison: a grid's outcome.
+
+    Returns:
+        A table; None where none were kept.
+    """
+    rows = [[name, value] for name, value in comparison.environment.items()]
+    return Table("Versions and machine", ["what", "value"], rows, words=(0, 1)) if rows else None

@@ -1,0 +1,141 @@
+"""A comparison on the terminal, and one row a run for those who plot themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from textlstm.analysis.summary import BaselineSummary, CellSummary, Comparison
+from textlstm.results import Estimate, Run
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+RESULTS_FILE = "results.parquet"
+RESULTS_CSV = "results.csv"
+
+
+def comparison_tables(comparison: Comparison) -> list[Table]:
+    """Lay a comparison out for the terminal, one table a control: rows are depths and baselines, columns are sizes.
+
+    Args:
+        comparison: of `compare_runs`.
+
+    Returns:
+        Rich tables: test accuracy in % with its 95 % interval, and below it parameters and seconds a run.
+    """
+    from rich.table import Table
+
+    tables = []
+    for setting, words in comparison.settings.items():
+        cells = [cell for cell in comparison.cells if cell.setting == setting]
+        sizes = list(dict.fromkeys(cell.size for cell in cells))
+        title = f"{comparison.name}{' (a preview)' if comparison.preview else ''}, {setting}: {words}"
+        table = Table(title=title, min_width=min(len(title), 100), title_justify="left", show_lines=True)
+        table.add_column("layers", justify="right")
+        for size in sizes:
+            table.add_column(size_words(size), justify="right")
+        places = {(cell.layers, cell.size): cell for cell in cells}
+        for layers in sorted({cell.layers for cell in cells}):
+            found = [places.get((layers, size)) for size in sizes]
+            widths = next(cell.widths for cell in found if cell)
+            table.add_row(f"{layers} x {widths}", *[_cell_words(cell) if cell else "" for cell in found])
+        if setting == next(iter(comparison.settings)):
+            by_name: dict[str, dict[int | str, BaselineSummary]] = {}
+            for baseline in comparison.baselines:
+                by_name.setdefault(baseline.name, {})[baseline.size] = baseline
+            for name, rows in by_name.items():
+                table.add_row(name, *[percent(rows[size].accuracy) if size in rows else "" for size in sizes])
+        tables.append(table)
+    return tables
+
+
+def explain_tables(comparison: Comparison) -> str:
+    """Say what the figures of `comparison_tables` are.
+
+    Args:
+        comparison: of `compare_runs`.
+
+    Returns:
+        A few short sentences.
+    """
+    seeds = sorted({cell.seeds for cell in comparison.cells})
+    words = f"Test accuracy in %, mean of {' or '.join(map(str, seeds))} seed{'s' if seeds != [1] else ''}"
+    if seeds[-1] >= 3:
+        words += " [95 % interval over seeds and texts of this kind]"
+    words += "; parameters; seconds of training a run."
+    if comparison.test_openings:
+        words += f" The test split was opened {comparison.test_openings:,} times for these figures."
+    return words
+
+
+def size_words(size: int | str) -> str:
+    """Name a size, such as "500 labels" or "all labels"."""
+    return f"{size:,} labels" if isinstance(size, int) else "all labels"
+
+
+def percent(estimate: Estimate) -> str:
+    """Write a share as "87.1 [86.0, 88.2]", in %."""
+    interval = (
+        f" [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+        if estimate.low is not None and estimate.high is not None
+        else ""
+    )
+    return f"{100 * estimate.value:.1f}{interval}"
+
+
+def points(estimate: Estimate) -> str:
+    """Write a difference of shares as "+1.2 [-0.3, +2.7]", in points."""
+    interval = (
+        f" [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
+        if estimate.low is not None and estimate.high is not None
+        else ""
+    )
+    return f"{100 * estimate.value:+.1f}{interval}"
+
+
+def short_count(count: float) -> str:
+    """Write a count with K or M."""
+    return f"{count / 1e6:.2f} M" if count >= 999_500 else f"{count / 1e3:.0f} K"
+
+
+def _cell_words(cell: CellSummary) -> str:
+    return f"{percent(cell.accuracy)}\n{short_count(cell.parameters)}  {cell.train_seconds:.1f} s"
+
+
+def results_table(runs: Sequence[Run]) -> pa.Table:
+    """Put runs into a table for those who plot themselves.
+
+    Args:
+        runs: of one grid.
+
+    Returns:
+        One row a run: the cell, the figures by split, and the cost.
+    """
+    rows = []
+    for run in runs:
+        cell = {key: value if isinstance(value, int) else str(value) for key, value in run.cell.items()}
+        row: dict[str, Any] = {**cell, "size": str(run.cell["size"]), "labels_used": run.data.labels_used}
+        for split, metrics in run.metrics.items():
+            for name in ("accuracy", "macro_f1", "log_loss", "ece"):
+                row[f"{split}_{name}"] = getattr(metrics, name).value
+        rows.append({**row, "best_epoch": run.best_epoch, "stopped_early": run.stopped_early, **run.cost.model_dump()})
+    columns = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({name: [row.get(name) for row in rows] for name in columns})
+
+
+def write_results(runs: Sequence[Run], folder: Path) -> None:
+    """Write `results.parquet` and `results.csv`.
+
+    Args:
+        runs: of one grid.
+        folder: of the grid.
+    """
+    table = results_table(runs)
+    pq.write_table(table, folder / RESULTS_FILE)
+    pa_csv.write_csv(table, folder / RESULTS_CSV)

@@ -1,0 +1,263 @@
+"""The commands that run a grid: `run` takes a recipe, `compare` makes one for the user's own data."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from textlstm import cli_options as opt
+from textlstm.cli_recipes import Name
+from textlstm.errors import RecipeError, RunFolderError
+from textlstm.recipe import Recipe, load_recipe, parse_override
+
+if TYPE_CHECKING:
+    from textlstm.experiment.campaign import Campaign
+
+Out = Annotated[Path | None, typer.Option("--out", help="folder of the runs; runs/<name> when absent")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="runs at a time; as many as processors and memory allow")
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option("--ray-address", help="run on a Ray cluster: its address, or `local` to start one", metavar="ADDRESS"),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="print cells, parameters and estimated minutes, run nothing")]
+DEFAULT_SIZES = (100, 500, 2000)
+
+
+def run(
+    recipe: Name,
+    out: Out = None,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
+    dry_run: DryRun = False,
+    settings: opt.Settings = None,
+    as_json: opt.AsJson = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Compare layers x data sizes x seeds as a recipe says; finished cells are kept, so an interrupted run goes on."""
+    chosen = load_recipe(recipe).override(dict(parse_override(text) for text in settings or []))
+    _run(chosen, out, workers, ray_address, dry_run=dry_run, as_json=as_json, quiet=quiet)
+
+
+def compare(
+    ctx: typer.Context,
+    data: opt.Data,
+    layers: Annotated[str, typer.Option("--layers", help="depths, such as 1-4 or 1,2,6")] = "1-4",
+    sizes: Annotated[
+        str | None,
+        typer.Option("--sizes", help="numbers of labels, such as 100,1000,full; chosen by the data when absent"),
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="runs of each cell; 3 or fewer are a preview")] = 5,
+    folds: Annotated[
+        int | None, typer.Option("--folds", min=2, help="cross-validate, for data without a test split")
+    ] = None,
+    controls: Annotated[
+        str,
+        typer.Option("--controls", help="fixed_width, matched_parameters, matched_compute, tuned; comma-separated"),
+    ] = "fixed_width",
+    delta: Annotated[float, typer.Option("--delta", help="smallest gain worth a layer, in points")] = 1.0,
+    encoder: Annotated[
+        str | None, typer.Option("--encoder", help="path or Hub id of a frozen encoder, as one more baseline")
+    ] = None,
+    out: Out = None,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
+    dry_run: DryRun = False,
+    text_column: opt.TextColumn = None,
+    label_column: opt.LabelColumn = None,
+    label_names: opt.LabelNames = None,
+    label_separator: opt.LabelSeparator = None,
+    encoding: opt.Encoding = None,
+    validation: opt.Validation = None,
+    test: opt.Test = None,
+    hidden: opt.Hidden = None,
+    join: opt.Join = None,
+    pooling: opt.Pooling = None,
+    tokenizer: opt.Tokenizer = None,
+    max_length: opt.MaxLength = None,
+    epochs: opt.Epochs = None,
+    batch_size: opt.BatchSize = None,
+    learning_rate: opt.LearningRate = None,
+    device: opt.Device = None,
+    on_bad_rows: opt.OnBadRows = None,
+    settings: opt.Settings = None,
+    as_json: opt.AsJson = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Compare depths on your own data: writes a recipe and runs it, with plain baselines beside it."""
+    own = ("layers", "seeds", "sizes")  # here they are axes, not the settings of one run
+    options = {key: value for key, value in ctx.params.items() if key not in own}
+    name = opt.run_name(out or Path(data).with_suffix(""))
+    grid: dict[str, Any] = {
+        "grid.layers": _numbers(layers, "--layers"),
+        "grid.seeds": seeds,
+        "grid.controls": [word.strip() for word in controls.split(",")],
+        "grid.baselines": ["majority", "tfidf", "bag", "one_directional"],
+        "delta": delta,
+    }
+    if folds:
+        grid["grid.folds"] = folds
+    if encoder:
+        grid["grid.encoder"] = encoder
+    base = opt.recipe_for(data, {**options, "settings": None}, name=name).override(grid)
+    base = base.override({"grid.sizes": _sizes(sizes) if sizes else _fitting_sizes(base)})
+    chosen = base.override(dict(parse_override(text) for text in settings or []))
+    folder = out or Path("runs") / chosen.name
+    if not dry_run:
+        _write_recipe(chosen, folder)
+    _run(chosen, out, workers, ray_address, dry_run=dry_run, as_json=as_json, quiet=quiet)
+
+
+def _run(
+    recipe: Recipe,
+    out: Path | None,
+    workers: int | None,
+    ray_address: str | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Run a recipe's grid and write its report; ends with exit code 1 where a cell failed."""
+    from textlstm.cli_progress import GridProgress, quiet_libraries
+
+    folder = opt.writable_folder(out or Path("runs") / recipe.name)
+    with GridProgress(recipe.name, folder, quiet=quiet) as progress:
+        from textlstm.experiment.campaign import Listener, conduct, prepare_campaign
+        from textlstm.training.preparation import check_model_options
+
+        campaign = prepare_campaign(recipe)
+        progress.note(campaign.data)
+        check_model_options(cell.recipe for cell in campaign.cells)
+        if dry_run:
+            progress.bar.stop()
+            _show_plan(campaign, folder, workers)
+            return
+        quiet_libraries()
+        listener = Listener(
+            planned=progress.planned,
+            cell_done=progress.cell_done,
+            cell_failed=progress.cell_failed,
+            baseline_done=progress.baseline_done,
+            say=progress.say,
+        )
+        executor = _executor(recipe, workers, ray_address, progress)
+        done = conduct(
+            campaign, folder, executor=executor, command=shlex.join(["textlstm", *sys.argv[1:]]), listener=listener
+        )
+    if not done.runs:
+        _, failure = done.failures[0]
+        raise RunFolderError(f"All {len(done.failures)} runs failed; the first: {failure.reason}")
+    show_report(folder, as_json=as_json)
+    if done.failures:
+        typer.echo(f"{len(done.failures)} runs failed; textlstm status {folder} says why.", err=True)
+        raise typer.Exit(1)
+
+
+def show_report(folder: Path, *, as_json: bool) -> None:
+    """Write a grid's summary and report, and print the tables and the answer.
+
+    Args:
+        folder: of the grid.
+        as_json: print `summary.json` instead.
+    """
+    from textlstm.analysis.comparison import write_comparison
+    from textlstm.analysis.report import write_report
+    from textlstm.analysis.tables import comparison_tables, explain_tables
+    from textlstm.cli_progress import print_table
+
+    comparison = write_comparison(folder)
+    write_report(comparison, folder)
+    if as_json:
+        typer.echo((folder / "summary.json").read_text("utf-8"))
+        return
+    for table in comparison_tables(comparison):
+        print_table(table)
+    typer.echo(explain_tables(comparison) + "\n")
+    for sentence in comparison.answer:
+        typer.echo(sentence)
+    for label in comparison.decision.labels if comparison.decision else []:
+        typer.echo(f"({label})")
+    typer.echo(f"\nReport: {folder / 'report.html'}; runs, summary.json and results.parquet are beside it.")
+
+
+def _executor(recipe: Recipe, workers: int | None, ray_address: str | None, progress: Any) -> Any:  # noqa: ANN401
+    """Choose where cells run."""
+    from textlstm.experiment.capacity import choose_workers
+    from textlstm.experiment.executors import Processes
+
+    if ray_address is not None:
+        from textlstm.experiment.ray_executor import RayCluster
+
+        return RayCluster(None if ray_address == "local" else ray_address)
+    if workers is None:
+        workers, note = choose_workers(threads=recipe.threads)
+        if note:
+            progress.say(note)
+    return Processes(workers)
+
+
+def _show_plan(campaign: Campaign, folder: Path, workers: int | None) -> None:
+    """Print what a grid would run."""
+    from textlstm.cli_progress import print_table
+    from textlstm.experiment.capacity import choose_workers
+    from textlstm.experiment.dry_run import describe_plan, explain_plan, plan_table
+
+    report = describe_plan(
+        campaign.recipe,
+        campaign.cells,
+        campaign.facts,
+        folder=folder,
+        workers=workers or choose_workers(threads=campaign.recipe.threads)[0],
+        data_fingerprint=campaign.data.fingerprint,
+    )
+    print_table(plan_table(report, title=campaign.recipe.name))
+    typer.echo(explain_plan(report))
+
+
+def _write_recipe(recipe: Recipe, folder: Path) -> None:
+    """Keep the recipe that `compare` made, for `textlstm run` and for changes."""
+    import yaml
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "compare.yaml"
+    head = f"# Written by textlstm compare; textlstm run {path} --out {folder} goes on with it.\n"
+    path.write_text(head + yaml.safe_dump(recipe.model_dump(mode="json", exclude_unset=True), sort_keys=False), "utf-8")
+
+
+def _numbers(text: str, option: str) -> list[int]:
+    """Read "1-4" or "1,2,6"."""
+    try:
+        found: list[int] = []
+        for part in text.split(","):
+            low, dash, high = part.strip().partition("-")
+            found += range(int(low), int(high) + 1) if dash else [int(low)]
+    except ValueError:
+        found = []
+    if not found or min(found) < 1:
+        raise RecipeError(f"{option} takes whole numbers from 1 such as 1-4 or 1,2,6, and got {text!r}.")
+    return found
+
+
+def _sizes(text: str) -> list[int | str]:
+    """Read "100,1000,full"."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word == "full" or word.isdigit() for word in words):
+        raise RecipeError(f"--sizes takes numbers of labels and `full`, such as 100,1000,full, and got {text!r}.")
+    return [word if word == "full" else int(word) for word in words]
+
+
+def _fitting_sizes(recipe: Recipe) -> list[int | str]:
+    """Choose sizes by the data: the usual ones that are clearly below the whole, and the whole."""
+    from textlstm.text.protocol import load_recipe_data
+
+    data = load_recipe_data(recipe)
+    rows = len(data.splits["train"])
+    return [size for size in DEFAULT_SIZES if len(data.label_names) <= size <= rows // 2] + ["full"]

@@ -1,0 +1,101 @@
+"""How much of this machine a sweep may use: processors, free memory, and from both a number of workers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+WORKER_BYTES = 700 * 2**20
+"""Resident memory of a worker that has imported torch and transformers and trains a small stack, generously."""
+
+_MEMINFO = Path("/proc/meminfo")
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN_CGROUP = Path("/proc/self/cgroup")
+
+
+def available_threads() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def available_memory() -> int | None:
+    """Find how much memory may still be taken without swapping.
+
+    Returns:
+        Bytes: what the system calls available, or what the limit of this process's control group (a container, a batch
+        job) leaves, whichever is less; None where neither is told.
+    """
+    rooms = [room for room in (_free_on_machine(), _free_in_group()) if room is not None]
+    return min(rooms, default=None)
+
+
+def choose_workers(*, threads: int, data_bytes: int = 0) -> tuple[int, str | None]:
+    """Decide how many runs go on side by side.
+
+    Args:
+        threads: of one run.
+        data_bytes: what a worker holds of the data, beside the libraries.
+
+    Returns:
+        The number of workers, at least 1, and a sentence when memory and not processors sets it.
+    """
+    by_processors = max(1, available_threads() // threads)
+    memory = available_memory()
+    if memory is None:
+        return by_processors, None
+    each = WORKER_BYTES + data_bytes
+    by_memory = max(1, memory // each)
+    if by_memory >= by_processors:
+        return by_processors, None
+    return by_memory, (
+        f"{by_memory} {'runs go' if by_memory > 1 else 'run goes'} at a time, where the processors would allow"
+        f" {by_processors}: each needs about {each / 2**20:,.0f} MiB and {memory / 2**20:,.0f} MiB are free; --workers"
+        " sets another number."
+    )
+
+
+def _free_on_machine() -> int | None:
+    """`MemAvailable` of the Linux kernel, in bytes."""
+    for line in _lines(_MEMINFO):
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _free_in_group() -> int | None:
+    """What the limits of this process's control group and of those above it leave; None without a limit."""
+    rooms = []
+    for line in _lines(_OWN_CGROUP):
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            top, limit, used, cache = _CGROUPS, "memory.max", "memory.current", "inactive_file"
+        elif "memory" in controllers.split(","):
+            top, limit, used = _CGROUPS / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+            cache = "total_inactive_file"
+        else:
+            continue
+        group = top / path.strip().lstrip("/")
+        for folder in (group, *group.parents):
+            if not folder.is_relative_to(top):
+                break
+            most, taken = (_number(folder / name) for name in (limit, used))
+            # Version 1 says "no limit" by a number near 2**63.
+            if most is not None and taken is not None and most < 2**60:
+                # File pages that nobody uses count as taken and are given up at once when memory is asked for.
+                kept = [int(row.split()[1]) for row in _lines(folder / "memory.stat") if row.startswith(f"{cache} ")]
+                rooms.append(max(0, most - taken + sum(kept)))
+    return min(rooms, default=None)
+
+
+def _lines(path: Path) -> list[str]:
+    """A small system file's lines; none where there is no such file."""
+    try:
+        return path.read_text("utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def _number(path: Path) -> int | None:
+    """A system file that holds one number; None for "max" and for an absent file."""
+    words = "".join(_lines(path)).strip()
+    return int(words) if words.isdecimal() else None

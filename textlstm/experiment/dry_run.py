@@ -1,0 +1,259 @@
+"""What a recipe would run, before anything is: cells, sizes of the models, minutes, and memory of a worker.
+
+`textlstm run RECIPE --dry-run` prints it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from rich.table import Table
+
+from textlstm.experiment.capacity import WORKER_BYTES
+from textlstm.experiment.controls import setting_label, width_words
+from textlstm.experiment.grid import Cell, DataFacts
+from textlstm.experiment.runs import finished_run
+from textlstm.recipe import Recipe
+from textlstm.recipe_arithmetic import hidden_sizes, stack_size
+from textlstm.results import Run
+
+_FEWEST_TIMED = 3
+_WORDS_OF_ADAM = 4  # weights, gradients and two moments
+_STATES_A_UNIT = 16  # what a layer keeps of each unit and token for its gradient (gates, cells, states), and their own
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One depth under one control.
+
+    Attributes:
+        setting: label of the control and of other axes; "baseline bag" and the like for baselines.
+        search: whether these are the trials of a search.
+        layers: stacked layers.
+        widths: hidden size per direction, such as "64" or "38-37-37".
+        parameters: with embeddings, for the largest vocabulary that the recipe allows.
+        parameters_without_embeddings: the rest.
+        mismatch: signed share by which the parameters miss those to be matched; None where nothing is matched.
+        update_share: the planned updates are multiplied by this.
+        flops_per_token: of one forward pass.
+        cells: number of cells by size.
+        finished: how many of them have a result.
+    """
+
+    setting: str
+    search: bool
+    layers: int
+    widths: str
+    parameters: int
+    parameters_without_embeddings: int
+    mismatch: float | None
+    update_share: float
+    flops_per_token: int
+    cells: dict[int | Literal["full"], int]
+    finished: int
+
+
+@dataclass(frozen=True)
+class PlanReport:
+    """A plan in figures.
+
+    Attributes:
+        rows: by setting and depth.
+        runs: different runs; cells of two controls may be the same run.
+        finished: runs that have a result.
+        after_search: runs that follow when a search has chosen their settings; not among `runs`.
+        minutes: estimated time for what is left, `after_search` included.
+        timed: finished runs whose real times the estimate was scaled by; 0 when there are too few.
+        workers: runs at a time.
+        worker_mb: estimated memory of one worker, in MiB.
+    """
+
+    rows: list[PlanRow]
+    runs: int
+    finished: int
+    after_search: int
+    minutes: float
+    timed: int
+    workers: int
+    worker_mb: float
+
+
+def describe_plan(
+    recipe: Recipe,
+    cells: Sequence[Cell],
+    facts: DataFacts,
+    *,
+    folder: Path | None = None,
+    workers: int = 1,
+    data_fingerprint: str | None = None,
+) -> PlanReport:
+    """Describe a plan.
+
+    Args:
+        recipe: with its grid.
+        cells: of `plan_cells`.
+        facts: of the data.
+        folder: of the grid, in which finished runs are looked for; none are when None.
+        workers: runs at a time.
+        data_fingerprint: as `finished_run` takes it.
+
+    Returns:
+        The figures.
+
+    Raises:
+        RunFolderError: the folder holds runs with other settings or of other data.
+    """
+    leaders = {cell.path: cell for cell in reversed(cells)}  # the first cell of each run
+    found = {} if folder is None else {path: folder / path for path in leaders}
+    runs = {
+        path: run
+        for path, place in found.items()
+        if (run := finished_run(place, leaders[path].recipe, data_fingerprint=data_fingerprint)) is not None
+    }
+    scale, timed = _scale(leaders, runs)
+    trials = [cell for cell in cells if cell.others.get("trial") == 0]
+    left = [cell.work for path, cell in leaders.items() if path not in runs]
+    left += [cell.work for cell in trials for _ in recipe.seeds]
+    # A grid cannot take less time than its longest run.
+    seconds = scale * max(sum(left) / workers, max(left, default=0.0))
+    return PlanReport(
+        rows=_rows(cells, facts, runs),
+        runs=len(leaders),
+        finished=len(runs),
+        after_search=len(trials) * len(recipe.seeds),
+        minutes=seconds / 60,
+        timed=timed,
+        workers=workers,
+        worker_mb=max((_worker_bytes(cell.recipe, facts) for cell in leaders.values()), default=0.0) / 2**20,
+    )
+
+
+def plan_table(report: PlanReport, *, title: str) -> Table:
+    """Lay a plan out as a terminal table, one line a setting and depth.
+
+    Args:
+        report: of `describe_plan`.
+        title: stands above.
+
+    Returns:
+        A rich table; `explain_plan` has the words that go with it.
+    """
+    table = Table(title=title, min_width=len(title), title_justify="left")
+    table.add_column("control")
+    sizes = list(dict.fromkeys(size for row in report.rows for size in row.cells))
+    sizes.sort(key=lambda size: float("inf") if isinstance(size, str) else size)
+    matched = any(row.mismatch is not None for row in report.rows)
+    shared = any(row.update_share != 1 for row in report.rows)
+    heads = ["layers", "width", "parameters", "without embeddings"]
+    heads += ["off the match"] * matched + ["op/token", *["updates"] * shared]
+    heads += [f"{size:,} labels" if isinstance(size, int) else "all labels" for size in sizes]
+    for head in [*heads, "finished"]:
+        table.add_column(head, justify="right")
+    setting = ""
+    for row in report.rows:
+        name = f"{row.setting} (search)" if row.search else row.setting
+        words = [str(row.layers), row.widths, f"{row.parameters:,}", f"{row.parameters_without_embeddings:,}"]
+        if matched:
+            words.append("" if row.mismatch is None else f"{100 * row.mismatch:+.2f} %")
+        words.append(f"{row.flops_per_token:,}")
+        if shared:
+            words.append(f"x {row.update_share:.2f}")
+        counts = [str(row.cells.get(size, "")) for size in sizes]
+        table.add_row(name if name != setting else "", *words, *counts, f"{row.finished} of {sum(row.cells.values())}")
+        setting = name
+    return table
+
+
+def explain_plan(report: PlanReport) -> str:
+    """Say what a plan comes to.
+
+    Args:
+        report: of `describe_plan`.
+
+    Returns:
+        A few sentences.
+    """
+    cells = sum(sum(row.cells.values()) for row in report.rows)
+    words = f"{cells:,} cells"
+    if cells != report.runs:
+        words += f", which are {report.runs:,} different runs"
+    if report.finished:
+        words += f"; {report.finished:,} are finished"
+    words += "."
+    if report.after_search:
+        words += f" {report.after_search:,} more follow with the settings that the search chooses."
+    at_a_time = f"{report.workers} run{'s' if report.workers > 1 else ''} at a time"
+    how = (
+        f"by the times of {report.timed} finished runs"
+        if report.timed
+        else "for training to the last planned epoch on a recent processor"
+    )
+    words += f" About {_duration(report.minutes)} for what is left, with {at_a_time}, estimated {how}."
+    return f"{words} About {report.worker_mb:,.0f} MiB of memory a worker. Parameters are for the largest vocabulary."
+
+
+def _rows(cells: Sequence[Cell], facts: DataFacts, runs: dict[Path, Run]) -> list[PlanRow]:
+    """Group cells by setting and depth."""
+    groups: dict[tuple[str, bool, int], list[Cell]] = {}
+    for cell in cells:
+        baseline = cell.others.get("baseline")
+        setting = setting_label(cell.others) if baseline is None else f"baseline {baseline}"
+        groups.setdefault((setting, "trial" in cell.others, cell.layers), []).append(cell)
+    rows = []
+    for (setting, search, layers), group in groups.items():
+        recipe = group[0].recipe
+        size = stack_size(recipe, num_labels=facts.num_labels)
+        counts: dict[int | Literal["full"], int] = {}
+        for cell in group:
+            counts[cell.size] = counts.get(cell.size, 0) + 1
+        row = PlanRow(
+            setting=setting,
+            search=search,
+            layers=layers,
+            widths=width_words(recipe) if layers else "",
+            parameters=size.embedding + size.stack,
+            parameters_without_embeddings=size.stack,
+            mismatch=None,
+            update_share=recipe.training.update_share,
+            flops_per_token=size.flops_per_token,
+            cells=counts,
+            finished=sum(cell.path in runs for cell in group),
+        )
+        rows.append(row)
+    return [replace(row, mismatch=_mismatch(row, rows)) for row in rows]
+
+
+def _mismatch(row: PlanRow, rows: Sequence[PlanRow]) -> float | None:
+    """How far a matched depth is from the one that it was matched to."""
+    if not row.setting.startswith("matched_parameters"):
+        return None
+    depths = {other.layers: other.parameters_without_embeddings for other in rows if other.setting == row.setting}
+    reference = min(depths) if row.setting.startswith("matched_parameters_shallowest") else max(depths)
+    return row.parameters_without_embeddings / depths[reference] - 1
+
+
+def _scale(leaders: dict[Path, Cell], runs: dict[Path, Run]) -> tuple[float, int]:
+    """Real over estimated seconds of the finished runs, and how many these are; 1 and 0 where they are too few."""
+    if len(runs) < _FEWEST_TIMED:
+        return 1.0, 0
+    return sum(run.cost.train_seconds for run in runs.values()) / sum(leaders[path].work for path in runs), len(runs)
+
+
+def _worker_bytes(recipe: Recipe, facts: DataFacts) -> float:
+    """Estimate a worker's memory: libraries, weights with their optimizer, and what a batch keeps for its gradient."""
+    size = stack_size(recipe, num_labels=facts.num_labels)
+    directions = 2 if recipe.model.bidirectional else 1
+    tokens = recipe.training.batch_size * facts.mean_tokens
+    units = recipe.model.embedding_size + directions * sum(hidden_sizes(recipe))
+    weights = _WORDS_OF_ADAM * (size.embedding + size.stack)
+    return WORKER_BYTES + 4 * (weights + _STATES_A_UNIT * tokens * units)
+
+
+def _duration(minutes: float) -> str:
+    """Write a duration in the unit that suits it."""
+    if minutes < 1.5:
+        return "a minute" if minutes >= 0.5 else "half a minute or less"
+    return f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"

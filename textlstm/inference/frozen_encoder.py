@@ -1,0 +1,188 @@
+"""One vector a text from somebody else's model, untouched: the mean of an encoder's states, or of a table's rows.
+
+Two kinds of folder are read, safetensors weights only:
+
+- an encoder of transformers: the mean of its last states over the text's tokens, its special tokens included, as
+  sentence-transformers pools by default (Reimers & Gurevych 2019, "Sentence-BERT", section 3);
+- a static model, one table of token embeddings and a tokenizer.json (model2vec, sentence-transformers'
+  StaticEmbedding): the mean of the rows of the text's tokens, weighted where the file has weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textlstm.errors import ModelError
+from textlstm.text.batching import plan_ordered
+
+Vectors = NDArray[np.float32]
+
+_TABLES = ("embeddings", "embedding.weight")  # what model2vec and sentence-transformers call theirs
+_INNER_FOLDERS = (".", "0_StaticEmbedding")
+_BATCH_TOKENS = 8192
+_FILES = ["*.json", "*.txt", "*.model", "model*.safetensors", "0_StaticEmbedding/*"]
+
+
+def find_encoder(source: str) -> Path:
+    """Find an encoder's folder, fetching it from the Hub where it is no folder here.
+
+    Args:
+        source: path of a folder, or a Hub id.
+
+    Returns:
+        A folder with weights.
+
+    Raises:
+        ModelError: there is no such folder or Hub model, or it has no safetensors weights.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HFValidationError
+
+        try:
+            folder = Path(snapshot_download(source, allow_patterns=_FILES))
+        except (OSError, ValueError, HFValidationError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ModelError(
+                f"grid.encoder should be a folder or a Hub id that can be reached, and {source!r} is neither"
+                f" ({reason}); check the spelling and the network."
+            ) from None
+    if not _weights(folder):
+        raise ModelError(
+            f"An encoder's folder has safetensors weights, and {source} has none; save the model with"
+            " safe_serialization, or name another one (pickled weights are not read)."
+        )
+    return folder
+
+
+def encoder_digest(folder: Path) -> str:
+    """Hash an encoder's weights and settings, so that another model at the same path is noticed.
+
+    Args:
+        folder: from `find_encoder`.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    content = hashlib.sha256()
+    for path in sorted({*folder.rglob("*.json"), *_weights(folder)}):
+        content.update(path.relative_to(folder).as_posix().encode())
+        with path.open("rb") as file:
+            content.update(hashlib.file_digest(file, "sha256").digest())
+    return content.hexdigest()[:16]
+
+
+def encode_frozen(folder: Path, texts: Sequence[str], *, max_length: int, threads: int = 1) -> Vectors:
+    """Turn texts into vectors.
+
+    Args:
+        folder: from `find_encoder`.
+        texts: any number.
+        max_length: tokens of a text that are read, at most; an encoder's own limit may be lower.
+        threads: CPU threads.
+
+    Returns:
+        (texts, width); a text without any known token gets zeros from a static model.
+
+    Raises:
+        ModelError: the folder is incomplete or of another kind.
+    """
+    static = next((inner for name in _INNER_FOLDERS if (inner := folder / name) and _is_static(inner)), None)
+    if static is not None:
+        return _mean_of_rows(static, texts, max_length=max_length, normalize=_normalizes(folder))
+    return _mean_of_states(folder, texts, max_length=max_length, threads=threads)
+
+
+def _weights(folder: Path) -> list[Path]:
+    return [path for name in _INNER_FOLDERS for path in (folder / name).glob("model*.safetensors")]
+
+
+def _is_static(folder: Path) -> bool:
+    """Whether a folder holds one table of embeddings and nothing that would need a network."""
+    path = folder / "model.safetensors"
+    if not path.is_file() or not (folder / "tokenizer.json").is_file():
+        return False
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = set(file.keys())
+    except SafetensorError as error:
+        raise ModelError(f"{path} should be a safetensors file and is damaged ({error}); copy it again.") from None
+    return len(names & set(_TABLES)) == 1 and names <= {*_TABLES, "weights", "mapping"}
+
+
+def _normalizes(folder: Path) -> bool:
+    """Whether a static model's settings ask for vectors of length 1."""
+    path = folder / "config.json"
+    return path.is_file() and bool(json.loads(path.read_text("utf-8")).get("normalize", False))
+
+
+def _mean_of_rows(folder: Path, texts: Sequence[str], *, max_length: int, normalize: bool) -> Vectors:
+    """Average a table's rows over each text's tokens; special and unknown tokens do not count."""
+    from safetensors.numpy import load_file
+    from tokenizers import Tokenizer
+
+    tensors = load_file(folder / "model.safetensors")
+    table = next(tensors[name] for name in _TABLES if name in tensors).astype(np.float32)
+    weights, mapping = tensors.get("weights"), tensors.get("mapping")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    unknown = json.loads(tokenizer.to_str())["model"].get("unk_token")
+    unknown_id = None if unknown is None else tokenizer.token_to_id(unknown)
+    vectors = np.zeros((len(texts), table.shape[1]), dtype=np.float32)
+    for row, encoding in enumerate(tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)):
+        ids = np.array([token for token in encoding.ids if token != unknown_id], dtype=np.int64)
+        if len(ids):
+            rows = table[ids if mapping is None else mapping[ids]]
+            vectors[row] = (rows if weights is None else rows * weights[ids, None]).mean(axis=0)
+    if normalize:
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return vectors
+
+
+def _mean_of_states(folder: Path, texts: Sequence[str], *, max_length: int, threads: int) -> Vectors:
+    """Average an encoder's last states over each text's tokens, in batches of similar length."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+        model = AutoModel.from_pretrained(
+            str(folder), trust_remote_code=False, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{folder} should be an encoder that transformers can load, or a table of embeddings with a tokenizer.json,"
+            f" and is neither ({reason}); name another encoder."
+        ) from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    positions = getattr(model.config, "max_position_embeddings", None) or max_length
+    limit = min(max_length, tokenizer.model_max_length, positions)
+    ids = tokenizer(list(texts), truncation=True, max_length=limit, add_special_tokens=True)["input_ids"]
+    vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    model.train(False)
+    try:
+        with torch.inference_mode():
+            lengths = np.array([len(row) for row in ids])
+            for rows in plan_ordered(lengths, batch_tokens=_BATCH_TOKENS, max_rows=256):
+                batch = tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt")
+                states = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+                mask = batch["attention_mask"].unsqueeze(2).to(states.dtype)
+                means = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+                vectors[rows] = means.numpy()
+    finally:
+        torch.set_num_threads(before)
+    return vectors

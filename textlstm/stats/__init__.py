@@ -1,0 +1,1 @@
+"""Statistics with numpy and scipy alone: intervals, paired differences, decisions, curves."""

@@ -1,0 +1,109 @@
+"""How many more seeds or test texts would bring a verdict, from the parts of the variance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from textlstm.stats.families import Pair, unseen
+from textlstm.stats.paired import Difference
+
+MOST_TIMES = 1000
+"""A plan goes no further than this multiple of the present seeds or texts: more is out of reach in any case."""
+_MULTIPLES = np.geomspace(1, MOST_TIMES, 1000)[1:]  # steps of 0.7 %
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is missing for a verdict.
+
+    Attributes:
+        by_seeds: whether seeds are what stands in the way; otherwise test texts.
+        more_seeds: runs a depth to add; None where texts alone would do.
+        more_texts: test texts to add; None where seeds alone would do.
+        resolution: half-width that this test set leaves with infinitely many seeds, for the pair in the way.
+    """
+
+    by_seeds: bool
+    more_seeds: int | None
+    more_texts: int | None
+    resolution: float
+
+    @classmethod
+    def nothing(cls) -> Plan:
+        """Plan nothing, where no verdict is given in any case.
+
+        Returns:
+            A plan without numbers.
+        """
+        return cls(by_seeds=True, more_seeds=None, more_texts=None, resolution=math.inf)
+
+
+def plan_more(differences: Mapping[Pair, Difference], depths: Sequence[int], *, delta: float, alpha: float) -> Plan:
+    """Take the present differences for the true ones, and see when the nearest verdict's bounds would hold.
+
+    A verdict "d is enough" needs each other depth's bound to come within delta minus its difference, "d is better" each
+    shallower depth's within the difference. The nearest verdict is the one whose worst pair exceeds its room by the
+    smallest factor; there always is one, for the depth that scores highest has room delta at least. The larger part of
+    that pair's variance says what to add, as long as adding it alone can do; otherwise the other, or both together.
+
+    Args:
+        differences: of every ordered pair.
+        depths: in rising order.
+        delta: smallest difference worth a layer.
+        alpha: of each one-sided bound.
+
+    Returns:
+        The plan.
+    """
+    routes = []
+    for d in depths:
+        routes.append([(differences[d, k], delta - differences[d, k].value) for k in depths if k != d])
+        shallower = [(differences[j, d], differences[j, d].value) for j in depths if j < d]
+        if shallower:
+            routes.append(shallower)
+    open_routes = [route for route in routes if all(room > 0 for _, room in route)]
+    now = [max(_reach(pair, alpha) / room for pair, room in route) for route in open_routes]
+    route = open_routes[int(np.argmin(now))]
+    worst, _ = max(route, key=lambda entry: _reach(entry[0], alpha) / entry[1])
+    resolution = float(worst.forecast(alpha, seeds=math.inf, examples=worst.examples)) + unseen(worst, alpha)
+    by_seeds = worst.seed_share >= worst.example_share
+
+    seeds = _first(route, alpha, more_seeds=True, more_texts=False)
+    texts = _first(route, alpha, more_seeds=False, more_texts=True)
+    alone = math.isfinite(seeds) or math.isfinite(texts)
+    if not alone:
+        both = _first(route, alpha, more_seeds=True, more_texts=True)
+        times = min(both, MOST_TIMES)
+        return Plan(by_seeds, _added(worst.seeds, times), _added(worst.examples, times), resolution)
+    if math.isinf(texts) or (by_seeds and math.isfinite(seeds)):
+        return Plan(True, _added(worst.seeds, seeds), None, resolution)
+    return Plan(False, None, _added(worst.examples, texts), resolution)
+
+
+def _reach(pair: Difference, alpha: float) -> float:
+    """Distance of the present one-sided bound."""
+    return pair.bound("upper", alpha) - pair.value + unseen(pair, alpha)
+
+
+def _first(route: list[tuple[Difference, float]], alpha: float, *, more_seeds: bool, more_texts: bool) -> float:
+    """Find the smallest multiple of the present numbers that brings every bound within its room; inf if none does."""
+    holds = np.ones_like(_MULTIPLES, dtype=bool)
+    for pair, room in route:
+        seeds = pair.seeds * _MULTIPLES if more_seeds else pair.seeds
+        texts = pair.examples * _MULTIPLES if more_texts else pair.examples
+        seen_alike = unseen(pair, alpha) * pair.examples / texts
+        holds &= pair.forecast(alpha, seeds=seeds, examples=texts) + seen_alike < room
+    return float(_MULTIPLES[holds.argmax()]) if holds.any() else math.inf
+
+
+def _added(present: int, times: float) -> int:
+    """Numbers to add to the present ones: at least 1, and above 20 rounded up to two digits."""
+    more = max(1, math.ceil(present * (times - 1) - 0.01))
+    if more <= 20:
+        return more
+    step = int(10 ** (math.floor(math.log10(more)) - 1))
+    return -(-more // step) * step
