@@ -11,7 +11,7 @@ import typer
 
 from textlstm import cli_options as opt
 from textlstm.cli_recipes import Name
-from textlstm.errors import RecipeError, RunFolderError
+from textlstm.errors import RecipeError, TrainingError
 from textlstm.recipe import Recipe, load_recipe, parse_override
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _run(
         )
     if not done.runs:
         _, failure = done.failures[0]
-        raise RunFolderError(f"All {len(done.failures)} runs failed; the first: {failure.reason}")
+        raise TrainingError(f"All {len(done.failures)} runs failed; the first: {failure.reason}")
     show_report(folder, as_json=as_json)
     if done.failures:
         typer.echo(f"{len(done.failures)} runs failed; textlstm status {folder} says why.", err=True)

@@ -108,7 +108,9 @@ def difference(setting, shallow, deep, largest):
     )
 
 
-def cost(setting, item, latency):
+def cost(setting, item, depths, latency):
+    cheaper = [other for other in depths if other.layers < item.layers]
+    on_front = all(other.accuracy.value < item.accuracy.value for other in cheaper)
     return CostSummary(
         setting=setting,
         layers=item.layers,
@@ -124,8 +126,8 @@ def cost(setting, item, latency):
         tokens_per_second=item.tokens_per_second,
         peak_memory_mb=item.peak_memory_mb,
         accuracy=item.accuracy.value,
-        on_latency_front=item.layers != 3,
-        on_training_front=item.layers != 3,
+        on_latency_front=on_front,
+        on_training_front=on_front,
     )
 
 
@@ -226,7 +228,12 @@ def rich(*, depths=(1, 2, 3, 4), sizes=None, seeds=10, settings=(FIXED, MATCHED)
         if baselines
         else [],
         costs=[
-            cost(setting, at[setting, layers, last], latency and setting == settings[0])
+            cost(
+                setting,
+                at[setting, layers, last],
+                [at[setting, other, last] for other in depths],
+                latency and setting == settings[0],
+            )
             for setting in settings
             for layers in depths
         ],

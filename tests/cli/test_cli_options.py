@@ -2,7 +2,6 @@
 
 import pytest
 
-from textlstm import cli_progress
 from textlstm.cli_options import OPTION_KEYS, recipe_for, run_name
 from textlstm.errors import DataError
 from textlstm.recipe import flatten
@@ -40,7 +39,7 @@ def seen(monkeypatch):
         raise DataError("seen.")
 
     monkeypatch.setattr("textlstm.text.protocol.load_recipe_data", stop)
-    monkeypatch.setattr(cli_progress, "available_threads", lambda: 2)
+    monkeypatch.setattr("textlstm.experiment.capacity.available_threads", lambda: 2)
     return found
 
 

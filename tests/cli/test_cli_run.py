@@ -19,15 +19,16 @@ def test_run_shows_a_table_of_layers_by_sizes_and_leaves_a_folder_of_runs(finish
     head = next(line for line in said.out.splitlines() if "20 labels" in line)
     assert head.index("layers") < head.index("20 labels") < head.index("all labels")
     rows = [line.split("│")[1].strip() for line in said.out.splitlines() if line.startswith("│")]
-    assert [row for row in rows if row] == ["1", "2"]
+    assert [row for row in rows if row] == ["1 x 8", "2 x 8"]
     assert str(out) in said.out
     assert len(list(out.rglob("result.json"))) == 4
-    assert {"summary.json", "results.parquet"} <= {path.name for path in out.iterdir()}
+    left = {"plan.json", "summary.json", "results.parquet", "results.csv", "report.html", "report.md", "cost.json"}
+    assert left <= {path.name for path in out.iterdir()}
     assert [line.split(":")[0] for line in said.err.splitlines() if line.startswith("[")] == [
-        "[1/4] layers=1 size=20 seed=0",
-        "[2/4] layers=2 size=20 seed=0",
-        "[3/4] layers=1 size=full seed=0",
-        "[4/4] layers=2 size=full seed=0",
+        "[1/4] layers=1/size=20/seed=0",
+        "[2/4] layers=2/size=20/seed=0",
+        "[3/4] layers=1/size=full/seed=0",
+        "[4/4] layers=2/size=full/seed=0",
     ]
 
 
@@ -141,9 +142,58 @@ def test_a_full_disk_is_one_sentence(folder, finished, monkeypatch, fail):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device", "summary.json")
 
-    monkeypatch.setattr("textlstm.analysis.comparison.write_summary", full)
+    monkeypatch.setattr("textlstm.analysis.comparison.write_results", full)
     said = fail(1, "run", folder / "mine.yaml", "--out", finished[0])
     assert "No space left on device" in said
+
+
+def test_a_failed_cell_is_told_and_the_others_are_reported(folder, tmp_path, invoke, monkeypatch):
+    from textlstm.experiment.cells import TrainCell
+
+    train = TrainCell.__call__
+
+    def fail_once_deep(self, cell, into):
+        if cell.layers == 2 and cell.size == 20:
+            raise MemoryError
+        return train(self, cell, into)
+
+    monkeypatch.setattr(TrainCell, "__call__", fail_once_deep)
+    done = invoke("run", folder / "mine.yaml", "--out", tmp_path, "--workers", "1")
+    assert done.code == 1
+    assert "1 runs failed; textlstm status" in done.err
+    assert "2 x 8" in done.out
+    assert "memory" in (tmp_path / "report.md").read_text()
+    monkeypatch.undo()
+    assert invoke("run", folder / "mine.yaml", "--out", tmp_path, "--workers", "1").code == 0
+    assert not list(tmp_path.rglob("failure.json"))
+
+
+def test_a_dry_run_counts_and_writes_nothing(folder, tmp_path, succeed):
+    said = succeed("run", folder / "mine.yaml", "--out", tmp_path / "runs", "--dry-run").out
+    assert "4 cells" in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_compare_writes_a_recipe_and_runs_it(folder, tmp_path, succeed, fail):
+    given = ["compare", folder / "train.csv", "--test", folder / "test.csv", "--out", tmp_path / "mine"]
+    small = ["--set", "model.embedding_size=8", "--set", "training.min_updates=0", "--set", "tokenizer.min_frequency=1"]
+    axes = ["--layers", "1-2", "--sizes", "20,full", "--seeds", "2", "--hidden", "8", "--workers", "1", "--epochs", "1"]
+    done = succeed(*given, *axes, *small)
+    for name in ("majority", "tfidf", "bag", "one_directional"):
+        assert name in done.out
+    assert len(list((tmp_path / "mine").rglob("layers=2/**/result.json"))) == 4
+    again = succeed("run", tmp_path / "mine" / "compare.yaml", "--out", tmp_path / "mine", "--workers", "1")
+    assert again.err.count("kept from before") == 16
+    assert again.out == done.out
+    assert "--layers takes whole numbers" in fail(2, *given, "--layers", "four")
+    assert "--sizes takes numbers" in fail(2, *given, "--sizes", "many")
+
+
+def test_compare_chooses_sizes_by_the_data(folder, tmp_path, succeed):
+    said = succeed("compare", folder / "train.csv", "--test", folder / "test.csv", "--dry-run", "--out", tmp_path / "x")
+    assert "all labels" in said.out
+    assert "100 labels" not in said.out
+    assert not (tmp_path / "x").exists()
 
 
 def test_debug_shows_the_traceback(folder, invoke):

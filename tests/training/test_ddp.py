@@ -4,36 +4,51 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from textlstm.inference.predictor import TextClassifier
+from textlstm.inference.predictor import Predictor
 from textlstm.results import read_predictions, read_run
+from textlstm.text.datasets import load_data
 from textlstm.training.trainer import EpochPlan
 
 SCRIPT = """
 import sys
 from textlstm import finetune
 
-out, batch_size = sys.argv[1:]
+out, accumulation = sys.argv[1:]
 recipe = {
     "name": "ddp",
-    "data": {"source": "pydocs", "size": 2500},
-    "model": {"embedding_size": 32, "hidden_size": 32, "pooling": "max"},
-    "training": {"epochs": 8, "min_updates": 0, "batch_size": int(batch_size), "learning_rate": 0.01},
+    "data": {"source": "pydocs", "size": 2000},
+    "model": {
+        "embedding_size": 32,
+        "hidden_size": 32,
+        "pooling": "max",
+        "embedding_dropout": 0.0,
+        "input_dropout": 0.0,
+        "layer_dropout": 0.0,
+        "output_dropout": 0.0,
+    },
+    "training": {
+        "epochs": 4,
+        "min_updates": 0,
+        "batch_size": 16,
+        "learning_rate": 0.01,
+        "gradient_accumulation": int(accumulation),
+    },
 }
 finetune(recipe, out=out)
 """
 
 
-def train(folder, *, processes, batch_size):
-    """Train in processes of their own, and give back the run."""
-    script = folder / "train.py"
+def train(folder, *, processes):
+    """Train in processes of their own; a single one takes two batches for each update as well, one after the other."""
+    script, out = folder / "train.py", folder / f"by {processes}"
     script.write_text(SCRIPT)
     launch = [sys.executable]
     if processes > 1:
         launch += ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    out = folder / f"by {processes}"
-    command = [*launch, script, out, str(batch_size)]
+    command = [*launch, script, out, str(2 // processes)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr[-3000:]
     return out
@@ -41,29 +56,30 @@ def train(folder, *, processes, batch_size):
 
 @pytest.mark.slow
 def test_two_processes_end_like_one_and_leave_one_model(tmp_path):
-    # Two processes take two batches for an update, so each takes half the rows.
-    one, two = (train(tmp_path, processes=count, batch_size=32 // count) for count in (1, 2))
+    """Without dropout, which draws other numbers in each process, only rounding is left to differ."""
+    one, two = (train(tmp_path, processes=count) for count in (1, 2))
     alone, together = read_run(one), read_run(two)
     assert {path.name for path in two.iterdir()} == {path.name for path in one.iterdir()}
     assert not (two / "checkpoints").exists()
-    steps = [run.history[-1].step for run in (alone, together)]
-    assert together.cost.train_tokens == pytest.approx(alone.cost.train_tokens, rel=0.01)
-    assert steps[1] == pytest.approx(steps[0], rel=0.1)
-    scores = [run.metrics["test"] for run in (alone, together)]
-    print([(score.accuracy, score.log_loss) for score in scores], steps)
-    assert scores[0].accuracy.value > 0.35  # it has learned: eleven classes
-    assert scores[1].accuracy.value == pytest.approx(scores[0].accuracy.value, abs=0.05)
-    assert scores[1].log_loss.value == pytest.approx(scores[0].log_loss.value, abs=0.15)
+    # The batches are dealt out evenly, so the last one may be left out.
+    assert together.cost.train_tokens == pytest.approx(alone.cost.train_tokens, rel=0.005)
+    assert [record.step for record in together.history][:-1] == [record.step for record in alone.history][:-1]
+    for ours, theirs in zip(together.history, alone.history, strict=True):
+        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=0.02)
+        assert ours.validation_loss == pytest.approx(theirs.validation_loss, rel=0.02)
+    mine, other = together.metrics["test"], alone.metrics["test"]
+    print(mine.accuracy.value, other.accuracy.value, mine.log_loss.value, other.log_loss.value)
+    print([(a.step, a.train_loss, b.train_loss) for a, b in zip(together.history, alone.history, strict=True)])
+    assert other.accuracy.value > 0.3  # it has learned: eleven classes
+    assert mine.accuracy.value == pytest.approx(other.accuracy.value, abs=0.02)
+    assert mine.log_loss.value == pytest.approx(other.log_loss.value, rel=0.02)
     # The model on disk is the one that was scored.
-    rows = read_predictions(two, "test")
-    texts = ["the socket is closed by the server", "an integer divided by a float"]
-    assert len(TextClassifier(two).predict(texts)) == 2
-    assert len(rows) == scores[1].rows
+    texts = load_data("pydocs").splits["test"].text_list()[:50]
+    stored = np.array(read_predictions(two, "test")["probabilities"].to_pylist()[:50])
+    assert np.allclose(Predictor.load(two).probabilities(texts), stored, atol=1e-4)
 
 
-def test_each_process_gets_as_many_batches(rng_lengths=None):
-    import numpy as np
-
+def test_each_process_gets_as_many_batches():
     lengths = np.random.default_rng(0).integers(1, 30, 101)
     plans = [
         EpochPlan(lengths, batch_size=8, epochs=3, min_batches=0, seed=1, processes=processes)

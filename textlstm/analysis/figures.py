@@ -59,26 +59,31 @@ class Figure:
     small: bool = False
     state: str = ""
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self, *, validate: bool = False) -> dict[str, Any]:
         """Describe the chart in Vega-Lite, without a width, colors or the address of a schema.
+
+        Args:
+            validate: whether Altair holds it against Vega-Lite's schema, which takes most of its time.
 
         Returns:
             A specification that fills the width of its box.
         """
         spec = self.chart.properties(
             width="container", height=self.height, autosize={"type": "fit-x", "contains": "padding"}
-        ).to_dict()
+        ).to_dict(validate=validate)
         return {key: value for key, value in spec.items() if key not in ("$schema", "config")}
 
-    def print_spec(self) -> dict[str, Any]:
+    def print_spec(self, spec: dict[str, Any]) -> dict[str, Any]:
         """Describe the chart for a picture file, which carries its title.
+
+        Args:
+            spec: of `spec`.
 
         Returns:
             A specification of fixed size.
         """
-        spec = {key: value for key, value in self.spec().items() if key != "autosize"}
         title = f"{self.title}, {self.state}" if self.state else self.title
-        return {**spec, "title": title, "width": self.width}
+        return {**spec, "title": title, "width": self.width, "autosize": "pad"}
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,10 @@ def write_report(comparison: Comparison, folder: Path) -> list[Path]:
     first = first_screen(comparison)
     sections = later_sections(comparison)
     figures = [figure for section in (first, *sections) for figure in section.figures]
-    vectors = _draw(figures, depths=len(depths_in_order(comparison)))
+    specs = {figure.name: _finite(figure.spec()) for figure in figures}
+    vectors = _draw(figures, specs, depths=len(depths_in_order(comparison)))
     written = _write_pictures(vectors, folder / CHARTS_FOLDER)
-    page = _page(comparison, first, sections, vectors)
+    page = _page(comparison, first, sections, specs, vectors)
     for name, text in (
         (REPORT_FILE, page),
         (MARKDOWN_FILE, markdown_report(comparison, first, sections, facts(comparison))),
@@ -51,12 +52,15 @@ def write_report(comparison: Comparison, folder: Path) -> list[Path]:
     return written
 
 
-def _draw(figures: Sequence[Figure], *, depths: int) -> dict[str, str]:
+def _draw(figures: Sequence[Figure], specs: dict[str, Any], *, depths: int) -> dict[str, str]:
     """Draw every chart as SVG, in light colors."""
     import vl_convert
 
     config = chart_config("light", depths=depths)
-    return {figure.name: vl_convert.vegalite_to_svg(_finite(figure.print_spec()), config=config) for figure in figures}
+    return {
+        figure.name: vl_convert.vegalite_to_svg(figure.print_spec(specs[figure.name]), config=config)
+        for figure in figures
+    }
 
 
 def _write_pictures(vectors: dict[str, str], folder: Path) -> list[Path]:
@@ -75,7 +79,13 @@ def _write_pictures(vectors: dict[str, str], folder: Path) -> list[Path]:
     return written
 
 
-def _page(comparison: Comparison, first: Section, sections: Sequence[Section], vectors: dict[str, str]) -> str:
+def _page(
+    comparison: Comparison,
+    first: Section,
+    sections: Sequence[Section],
+    specs: dict[str, Any],
+    vectors: dict[str, str],
+) -> str:
     """Fill the template."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -89,7 +99,6 @@ def _page(comparison: Comparison, first: Section, sections: Sequence[Section], v
         finalize=lambda value: plain_text(value) if type(value) is str else value,
     )
     style, script = (loader.get_source(environment, name)[0] for name in ("report.css", "report.js"))
-    figures = [figure for section in (first, *sections) for figure in section.figures]
     depths = len(depths_in_order(comparison))
     scripts = {"marker": _MARKER, "runtime": _runtime(), "script": script}
     return environment.get_template("report.html.j2").render(
@@ -102,7 +111,7 @@ def _page(comparison: Comparison, first: Section, sections: Sequence[Section], v
         script_hashes=" ".join(_hash(text) for text in scripts.values()),
         chart_data={
             "config": {theme: chart_config(theme, depths=depths) for theme in ("light", "dark")},
-            "charts": {figure.name: _finite(figure.spec()) for figure in figures},
+            "charts": specs,
         },
         **scripts,
     )
@@ -125,7 +134,7 @@ def _runtime() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script that needs no network."""
     import vl_convert
 
-    return vl_convert.javascript_bundle(None).replace("</script", "<\\/script")
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
 
 
 def _hash(script: str) -> str:

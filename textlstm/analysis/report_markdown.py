@@ -23,10 +23,13 @@ def escape(text: str) -> str:
     """
     flat = " ".join(plain_text(text).split())
     flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    flat = re.sub(r"([\\`*_\[\]|~#$@!{}])", r"\\\1", flat)
+    flat = re.sub(
+        r"(\[[−+\d.,\s]+\](?![(\[:]))|([\\`*_\[\]|~#$@!{}])", lambda found: found[1] or f"\\{found[2]}", flat
+    )  # an interval such as [86.1, 88.5] is no link and stays readable
     flat = re.sub(r"(https?|ftp)(://)", r"\1\\\2", flat, flags=re.IGNORECASE)
     flat = re.sub(r"\b(www)\.", r"\1\\.", flat, flags=re.IGNORECASE)
-    return re.sub(r"^([-+=]|\d+(?=[.)]))", r"\\\1" if flat[:1] in "-+=" else r"\1\\", flat)
+    flat = re.sub(r"^([-+](?=\s|$)|[-=]+$)", r"\\\1", flat)
+    return re.sub(r"^(\d+)([.)](?=\s|$))", r"\1\\\2", flat)
 
 
 def markdown_report(comparison: Comparison, first: Section, sections: Sequence[Section], facts: Sequence[str]) -> str:
@@ -74,7 +77,8 @@ def _figure(figure: Figure) -> list[str]:
     alt = escape(figure.alt).replace('"', "&quot;")
     picture = f'<img src="{CHARTS_FOLDER}/{figure.name}.svg" alt="{_unescaped_marks(alt)}"{size}>'
     caption = [escape(figure.caption)] if figure.caption else []
-    return [f"### {escape(figure.title)}", picture, *caption, *_table(figure.data, title="Data of this chart")]
+    links = " · ".join(f"[{kind.upper()}]({CHARTS_FOLDER}/{figure.name}.{kind})" for kind in ("svg", "png"))
+    return [f"### {escape(figure.title)}", picture, *caption, links, *_table(figure.data, title="Data of this chart")]
 
 
 def _unescaped_marks(text: str) -> str:

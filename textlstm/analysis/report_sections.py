@@ -99,7 +99,7 @@ def later_sections(comparison: Comparison) -> list[Section]:
             "baselines",
             "Plain methods",
             figures=baseline_ladder(comparison),
-            tables=_present(tables.baseline_table(comparison)),
+            tables=tables.baseline_tables(comparison),
         ),
         Section("calibration", "Calibration", figures=calibration(comparison)),
         Section("search", "Search for settings", figures=search_curves(comparison)),
@@ -140,7 +140,7 @@ def _gain_words(comparison: Comparison) -> str:
     words = "Each gain is a mean over pairs of runs that share their seed, and over the test texts."
     if comparison.decision:
         delta = points(comparison.decision.delta).removeprefix("+")
-        words += f" A gain under {delta} points is taken as not worth a layer."
+        words += f" Gains under {delta} points do not count as worth a layer."
     return words
 
 

@@ -69,9 +69,7 @@ def _main_table(comparison: Comparison, setting: str, *, first: bool) -> Table:
                 [
                     f"{baseline_words(name)}\nplain method",
                     *(
-                        f"{percent(item.accuracy.value)}\n{interval(item.accuracy)}\n{duration(item.seconds)}"
-                        if item
-                        else ABSENT
+                        f"{percent(item.accuracy.value)}\n{interval(item.accuracy)}" if item else ABSENT
                         for item in plain
                     ),
                 ]
@@ -238,18 +236,22 @@ def cost_table(comparison: Comparison) -> Table | None:
     return Table("Cost by depth at the largest size", headers, rows, words=(0, 1), note=note)
 
 
-def baseline_table(comparison: Comparison) -> Table | None:
+def baseline_tables(comparison: Comparison) -> list[Table]:
     """List the plain methods and what the best stack gains over them.
 
     Args:
         comparison: a grid's outcome.
 
     Returns:
-        A table; None without plain methods.
+        A table of the largest size, and a folded one of all sizes where there are several; none without plain methods.
     """
+    items = [item for group in baselines_in_order(comparison).values() for item in group]
+    if not items:
+        return []
+    headers = ["method", "labels", "accuracy (%)", "macro-F1 (%)", "best stack is ahead by (points)", "seeds", "time"]
     rows = [
         [
-            item.words or baseline_words(name),
+            item.words or baseline_words(item.name),
             size_words(item.size, item.labels),
             with_interval(item.accuracy),
             with_interval(item.macro_f1),
@@ -257,11 +259,12 @@ def baseline_table(comparison: Comparison) -> Table | None:
             str(item.seeds),
             duration(item.seconds),
         ]
-        for name, group in baselines_in_order(comparison).items()
-        for item in group
+        for item in items
     ]
-    headers = ["method", "labels", "accuracy (%)", "macro-F1 (%)", "best stack is ahead by (points)", "seeds", "time"]
-    return Table("Plain methods on the same rows", headers, rows) if rows else None
+    largest = max(item.labels for item in items)
+    top = [row for row, item in zip(rows, items, strict=True) if item.labels == largest]
+    tables = [Table("Plain methods on the same rows, largest size", headers, top)]
+    return tables if len(top) == len(rows) else [*tables, Table("At every size", headers, rows, folded=True)]
 
 
 def hard_texts(comparison: Comparison) -> Table | None:

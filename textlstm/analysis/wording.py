@@ -93,13 +93,13 @@ def with_interval(estimate: Estimate, write: Callable[[float], str] = percent) -
 
 
 def count(number: float | None) -> str:
-    """Write a count in thousands (K), millions (M) or billions (G).
+    """Write a count in thousands (k), millions (M) or billions (G).
 
     Args:
         number: a count.
 
     Returns:
-        Such as "49 K" or "1.24 M".
+        Such as "49 k" or "1.24 M".
     """
     if not _is_finite(number):
         return ABSENT
@@ -107,7 +107,7 @@ def count(number: float | None) -> str:
         return f"{number / 1e9:.2f} G"
     if number >= 999_500:
         return f"{number / 1e6:.2f} M"
-    return f"{number / 1e3:.0f} K" if number >= 9_999.5 else f"{number:,.0f}"
+    return f"{number / 1e3:.0f} k" if number >= 9_999.5 else f"{number:,.0f}"
 
 
 def duration(seconds: float | None) -> str:

@@ -219,10 +219,10 @@ def fold_difference(
     seeds = min(map(len, by_seed))
     value, spread = float(differences.mean()), float(differences.var(ddof=1))
     error = math.sqrt(spread * (1 / folds + test_rows / train_rows))
-    within = math.nan
+    seed_share = math.nan  # one seed does not tell
     if seeds > 1:
         within = float(np.mean([means.var(ddof=1) / len(means) for means in by_seed]))
-    seed_share = min(1.0, within / spread) if spread > 0 else 0.0
+        seed_share = min(1.0, within / spread) if spread > 0 else 0.0
     reach = _quantile(folds - 1, (1 - confidence) / 2) * error
     left = [np.concatenate([fold.mean(axis=1) - fold.mean() for fold in side]) for side in (firsts, seconds)]
     scale = float(np.linalg.norm(left[0]) * np.linalg.norm(left[1]))

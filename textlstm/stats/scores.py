@@ -132,20 +132,21 @@ def macro_f1_scores(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
 def debiased_calibration_errors(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = CALIBRATION_BINS) -> Floats:
     """Measure each seed's calibration error without the plain estimate's upward bias.
 
-    The expected calibration error over bins of equal mass (Nixon et al. 2019, CVPR workshops), debiased as by Kumar,
-    Liang & Ma 2019 (NeurIPS, section 5 and appendix): the noise of a bin's accuracy adds to the mean of an absolute
-    gap, E|gap + noise| - |gap|, and as much is taken off, with normal noise of variance p (1 - p) / rows. The mean of
-    the folded normal is in closed form (Leone, Nelson & Nottingham 1961), so nothing is drawn. Equal confidences share
-    a bin, and the order of rows changes nothing.
+    The root mean squared gap between confidence and accuracy over bins of equal mass, debiased (Kumar, Liang & Ma 2019,
+    NeurIPS, section 4; Bröcker 2012, Clim. Dyn. 39): the noise of a bin's accuracy p adds p (1 - p) / (rows - 1) to its
+    squared gap, and as much is taken off, which leaves the mean squared gap without bias. Its sign is kept through the
+    root, so that figures of calibrated models scatter around 0 and can be averaged over seeds. The usual mean absolute
+    gap has no such estimate: at 300 rows a calibrated model's plain error is 7 points, and half of that stays after
+    the correction for its noise. Equal confidences share a bin, and the order of rows changes nothing.
 
     Args:
         probabilities: as in `accuracy_scores`.
         labels: as in `accuracy_scores`; for multi-label data every label decision counts as a row, its confidence being
             max(p, 1 - p).
-        bins: number of bins, at most as many as there are rows are filled.
+        bins: number of bins; a bin of one row, whose noise is unknown, adds nothing.
 
     Returns:
-        (seeds,) shares; for a well calibrated model they scatter around a figure near 0, on both sides of it.
+        (seeds,) shares; below 0 where the gaps are smaller than their noise.
 
     Raises:
         ValueError: `bins` is below one, or as in `accuracy_scores`.
@@ -177,18 +178,9 @@ def debiased_calibration_errors(probabilities: ArrayLike, labels: ArrayLike, *, 
     count = sums(np.ones_like(confidence))
     filled = np.maximum(count, 1)
     accuracy = sums(right) / filled
-    gap = np.abs(accuracy - sums(confidence) / filled)
-    noise = np.sqrt(accuracy * (1 - accuracy) / filled)
-    return np.asarray((count / rows * (2 * gap - _folded_normal_mean(gap, noise))).sum(axis=1))
-
-
-def _folded_normal_mean(mean: Floats, deviation: Floats) -> Floats:
-    """Mean of |x| for normal x."""
-    from scipy.special import ndtr
-
-    z = np.divide(mean, deviation, out=np.full_like(mean, np.inf), where=deviation > 0)
-    density = np.exp(-(np.minimum(z, 40.0) ** 2) / 2) / np.sqrt(2 * np.pi)  # at 40 it is zero
-    return np.asarray(2 * deviation * density + mean * (1 - 2 * ndtr(-z)))
+    squared = (accuracy - sums(confidence) / filled) ** 2 - accuracy * (1 - accuracy) / np.maximum(count - 1, 1)
+    mean = (count / rows * np.where(count > 1, squared, 0)).sum(axis=1)
+    return np.asarray(np.sign(mean) * np.sqrt(np.abs(mean)))
 
 
 def _f1(hits: NDArray[np.int64], spent: NDArray[np.int64]) -> tuple[Floats, Floats]:

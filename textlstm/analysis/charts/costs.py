@@ -22,10 +22,9 @@ class _Measure:
 
     name: str
     title: str
-    axis: str
+    unit: str
     read: Callable[[CostSummary], float | Range | None]
     write: Callable[[float | None], str]
-    format: str = "~s"
 
 
 def _latency(batch: str) -> Callable[[CostSummary], Range | None]:
@@ -34,14 +33,12 @@ def _latency(batch: str) -> Callable[[CostSummary], Range | None]:
 
 
 _MEASURES = [
-    _Measure(
-        "parameters", "Parameters, without embeddings", "", lambda cost: cost.parameters_without_embeddings, count
-    ),
+    _Measure("parameters", "Parameters (no embeddings)", "", lambda cost: cost.parameters_without_embeddings, count),
     _Measure("operations", "Operations a token", "", lambda cost: cost.flops_per_token, count),
-    _Measure("training-time", "Seconds of training", "s", lambda cost: cost.train_seconds, duration),
+    _Measure("training-time", "Seconds of training", "", lambda cost: cost.train_seconds, duration),
     _Measure("training-speed", "Tokens a second in training", "", lambda cost: cost.tokens_per_second, count),
-    _Measure("memory", "Peak memory", "MiB", lambda cost: cost.peak_memory_mb, measure),
-    _Measure("disk", "Weights on disk", "MiB", lambda cost: cost.disk_mb, measure),
+    _Measure("memory", "Peak memory (MiB)", "MiB", lambda cost: cost.peak_memory_mb, measure),
+    _Measure("disk", "Weights on disk (MiB)", "MiB", lambda cost: cost.disk_mb, measure),
 ]
 
 
@@ -58,7 +55,8 @@ def costs(comparison: Comparison) -> list[Figure]:
         {batch for cost in comparison.costs for batch in cost.latency_ms}, key=lambda name: (len(name), name)
     )
     latencies = [
-        _Measure(f"latency-{batch}", f"Latency, batch of {batch}", "ms", _latency(batch), measure) for batch in batches
+        _Measure(f"latency-{batch}", f"Latency at batch {batch} (ms)", "ms", _latency(batch), measure)
+        for batch in batches
     ]
     settings = _measured_settings(comparison)
     figures = (_cost_figure(comparison, measured, settings) for measured in [*_MEASURES, *latencies])
@@ -104,9 +102,9 @@ def _cost_figure(comparison: Comparison, measured: _Measure, settings: Sequence[
     shown |= {"all_words": "with embeddings"} if measured.name == "parameters" else {}
     y = alt.Y(
         "value:Q",
-        title=measured.axis or None,
+        title=None,
         scale=alt.Scale(zero=True),
-        axis=alt.Axis(format=measured.format, tickCount=4),
+        axis=alt.Axis(labelExpr="format(datum.value, '~s')", tickCount=4),
     )
     dash = alt.StrokeDash(
         "setting:N",
@@ -129,10 +127,10 @@ def _cost_figure(comparison: Comparison, measured: _Measure, settings: Sequence[
         title=measured.title,
         chart=alt.layer(*layers),
         alt=f"Line chart of {measured.title.lower()} by depth, {rows[0]['setting']}: "
-        + "; ".join(f"{row['depth']} {row['words']}{_unit(measured)}" for row in first)
+        + "; ".join(f"{row['depth']} {row['words']} {measured.unit}".strip() for row in first)
         + ".",
         data=Table(
-            measured.title + (f" ({measured.axis})" if _unit(measured) else ""),
+            measured.title,
             list(shown.values()),
             [line(row, *shown) for row in rows],
             words=(0, 1),
@@ -142,11 +140,6 @@ def _cost_figure(comparison: Comparison, measured: _Measure, settings: Sequence[
         height=150,
         small=True,
     )
-
-
-def _unit(measured: _Measure) -> str:
-    """The unit to print behind a figure that does not carry its own."""
-    return f" {measured.axis}" if measured.write is measure else ""
 
 
 def _cost_row(cost: CostSummary, measured: _Measure) -> Row | None:
@@ -213,21 +206,25 @@ def _front_figure(comparison: Comparison, setting: str, rows: Sequence[Row], pri
     base = plot(rows).encode(x=x, y=y)
     front = base.transform_filter("datum.front === 'yes'")
     others = base.transform_filter("datum.front === 'no'")
+    name = base.encode(text="depth:N")
     point = {**depth, "tooltip": tips(shown)}
+    layers = [
+        front.mark_line(strokeDash=[5, 3], strokeWidth=1.2, color=ink("muted")),
+        front.mark_point(filled=True, size=110, opacity=1).encode(**point),
+        name.mark_text(dy=-13, fontSize=11, stroke=ink("paper"), strokeWidth=4, strokeJoin="round"),
+        name.mark_text(dy=-13, fontSize=11, color=ink()),
+    ]
+    if any(row["front"] == "no" for row in rows):
+        layers.insert(1, others.mark_point(filled=False, size=90, strokeWidth=2, opacity=1).encode(**point))
     on_front = [row["depth"] for row in rows if row["front"] == "yes"]
     return Figure(
         name=file_name("pareto", price, setting),
         title=f"Accuracy against {price}: {setting_words(setting)}",
-        chart=alt.layer(
-            front.mark_line(strokeDash=[5, 3], strokeWidth=1.2, color=ink("muted")),
-            others.mark_point(filled=False, size=90, strokeWidth=2, opacity=1).encode(**point),
-            front.mark_point(filled=True, size=110, opacity=1).encode(**point),
-            base.mark_text(dy=-13, fontSize=11, color=ink()).encode(text="depth:N"),
-        ),
+        chart=alt.layer(*layers),
         alt=f"Scatter chart of test accuracy against {axis}. On the front, where no other depth is both cheaper and "
         f"more accurate: {', '.join(on_front)}.",
         data=Table(f"Test accuracy and {axis}", list(shown.values()), [line(row, *shown) for row in rows], folded=True),
-        caption="Filled and joined: no other depth is both cheaper and more accurate. Open: some depth is.",
+        caption="Filled and joined: no other depth is both cheaper and more accurate. Open: some depth is both.",
         width=480,
         height=250,
     )

@@ -120,8 +120,7 @@ def _curve_chart(
     layers += _baseline_layers(plain, base.encoding.x, scale) if plain else []
     layers.append(base.mark_line(strokeWidth=2).encode(y=y, color=depth["color"]))
     layers.append(base.mark_point(filled=True, size=70, opacity=1).encode(y=y, **depth, tooltip=tips(shown)))
-    chart = alt.layer(*layers)
-    return chart.properties(padding={"left": 4, "top": 4, "bottom": 4, "right": 100}) if plain else chart
+    return alt.layer(*layers)
 
 
 def _curve_rows(curve: CurveSummary, cells: dict[tuple[int, int], CellSummary]) -> list[Row]:

@@ -91,7 +91,7 @@ def _gain_figure(setting: str, items: Sequence[DifferenceSummary], sizes: dict[i
         values=[-reach, 0, reach],
         labelExpr="datum.value ? format(datum.value, '+.1f') : '0'",
     )
-    scale = alt.Scale(domain=[-reach, reach], domainMid=0)
+    scale = alt.Scale(domain=[-reach, reach], domainMid=0, interpolate="rgb")
     squares = base.mark_rect(stroke=ink("paper"), strokeWidth=2)
     squares = squares.encode(color=alt.Color("gain:Q", title="points", scale=scale, legend=legend))
     on_strong = alt.condition(f"abs(datum.gain) > {0.7 * reach:.6f}", alt.value(ink("paper")), alt.value(ink("ink")))
@@ -215,13 +215,13 @@ def _seed_chart(
     layers = [
         strip.mark_line(strokeWidth=0.7, opacity=0.45, color=ink("muted")).encode(detail="seed:N"),
         strip.mark_point(filled=True, size=42, opacity=0.8).encode(**depth, tooltip=of_seed),
-        middle.transform_filter("isValid(datum.low)")
-        .mark_rule(strokeWidth=3, xOffset=18)
-        .encode(y=alt.Y("low:Q", title=ACCURACY, scale=scale), y2="high:Q", color=depth["color"], tooltip=of_mean),
-        middle.mark_tick(thickness=3, size=16, xOffset=18, orient="horizontal", color=ink()).encode(
-            y=y, tooltip=of_mean
-        ),
     ]
+    if any("low" in row for row in means):
+        bar = middle.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=3, xOffset=18)
+        low = alt.Y("low:Q", title=ACCURACY, scale=scale)
+        layers.append(bar.encode(y=low, y2="high:Q", color=depth["color"], tooltip=of_mean))
+    tick = middle.mark_tick(thickness=3, size=16, xOffset=18, orient="horizontal", color=ink())
+    layers.append(tick.encode(y=y, tooltip=of_mean))
     choice = (
         alt.param(name="shown", value=sizes[-1], bind=alt.binding_select(options=sizes, name="labels "))
         if len(sizes) > 1

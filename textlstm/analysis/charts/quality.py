@@ -104,14 +104,17 @@ def _ladder_chart(
     y = alt.Y("name:N", title=None, sort=order, axis=alt.Axis(ticks=False, domain=False, labelLimit=160))
     x = alt.X("mean:Q", title="test accuracy (%)", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
     base = plot(rows).encode(y=y, color=color, tooltip=tips(shown))
-    bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title="test accuracy (%)"), x2="high:Q")
+    layers = []
+    if any("low" in row for row in rows):
+        bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2)
+        layers.append(bars.encode(x=alt.X("low:Q", title="test accuracy (%)"), x2="high:Q"))
     dots = base.mark_point(filled=True, size=80, opacity=1).encode(x=x, shape=shape)
     choice = (
         alt.param(name="shown", value=sizes[-1], bind=alt.binding_select(options=sizes, name="labels "))
         if len(sizes) > 1
         else alt.param(name="shown", value=sizes[-1])
     )
-    return alt.layer(bars, dots).transform_filter("datum.size === shown").add_params(choice)
+    return alt.layer(*layers, dots).transform_filter("datum.size === shown").add_params(choice)
 
 
 def calibration(comparison: Comparison) -> list[Figure]:

@@ -162,7 +162,7 @@ def labels_axis(labels: Sequence[int]) -> alt.X:
     """
     return alt.X(
         "labels:Q",
-        title="labels (each doubling takes the same room)",
+        title="labels (log₂ scale)",
         scale=alt.Scale(type="log", base=2, nice=False, domain=[labels[0], labels[-1]], padding=14),
         axis=alt.Axis(values=list(labels), format=",d", grid=False, labelOverlap="greedy", labelSeparation=6),
     )
