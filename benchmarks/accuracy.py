@@ -21,9 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from textlstm.experiment.cells import TrainCell
-from textlstm.experiment.executors import Processes
-from textlstm.experiment.grid import run_grid
+from textlstm.experiment.campaign import run_recipe
 from textlstm.recipe import load_recipe
 from textlstm.stats.intervals import mean_interval
 from textlstm.text.datasets import TextData
@@ -73,16 +71,11 @@ def main() -> None:
     print("| set | 1 layer, test accuracy % | seeds | target | TF-IDF + LR | fastText | s a run | epochs |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name in options.sets:
-        recipe = load_recipe(name).override({"grid.layers": [1], "grid.sizes": ["full"], "grid.seeds": options.seeds})
+        axes = {"grid.layers": [1], "grid.sizes": ["full"], "grid.seeds": options.seeds}
+        recipe = load_recipe(name).override({**axes, "grid.controls": ["fixed_width"], "grid.baselines": []})
         data = load_recipe_data(recipe)  # a clear sentence says so when TEXTLSTM_DATA_DIR lacks the set
         started = time.perf_counter()
-        runs = run_grid(
-            recipe,
-            options.out / name,
-            run_cell=TrainCell(data),
-            executor=Processes(options.workers),
-            data_fingerprint=data.fingerprint,
-        )
+        runs = run_recipe(recipe, options.out / name, workers=options.workers).runs
         scores = np.array([100 * run.score for run in runs])
         score = mean_interval(scores)
         words = f"{score.value:.2f}" + (f" [{score.low:.2f}, {score.high:.2f}]" if score.low is not None else "")

@@ -25,6 +25,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 
 import numpy as np
 from scipy.special import stdtrit
@@ -215,7 +216,7 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     grids, start, missed = arguments.grids, time.perf_counter(), []
 
-    with ProcessPoolExecutor(arguments.workers) as pool:
+    with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
 
         def over(what: object, settings: Sequence[Setting], first: int) -> list[tuple[Setting, object]]:
             numbers = range(first, first + len(settings))

@@ -6,6 +6,7 @@ Nothing heavy is imported at the top, so that `--help` answers at once; a test h
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -103,10 +104,11 @@ def train(
     from textlstm.experiment.capacity import available_threads
     from textlstm.results import refuse_finished
 
+    first = os.environ.get("RANK", "0") == "0"  # torchrun starts this command once a process; one of them speaks
     options = {"threads": available_threads(), **{key: value for key, value in ctx.params.items() if value is not None}}
     recipe = opt.recipe_for(data, options, name=opt.run_name(out))
     refuse_finished(opt.writable_folder(out))
-    with TrainProgress(out, quiet=quiet) as progress:
+    with TrainProgress(out, quiet=quiet or not first) as progress:
         from textlstm.text.protocol import load_recipe_data
         from textlstm.training.evaluation import format_metrics
         from textlstm.training.finetuning import finetune
@@ -117,6 +119,8 @@ def train(
         trained = finetune(recipe, loaded, out=out, listener=progress.update)
         for note in trained.data.notes[len(loaded.notes) :]:
             progress.say(f"  {note}")
+    if not first:
+        return
     if as_json:
         typer.echo(trained.model_dump_json(indent=1))
         return

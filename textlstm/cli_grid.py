@@ -15,7 +15,9 @@ from textlstm.errors import RecipeError, TrainingError
 from textlstm.recipe import Recipe, load_recipe, parse_override
 
 if TYPE_CHECKING:
+    from textlstm.cli_progress import GridProgress
     from textlstm.experiment.campaign import Campaign
+    from textlstm.experiment.executors import Executor
 
 Out = Annotated[Path | None, typer.Option("--out", help="folder of the runs; runs/<name> when absent")]
 Workers = Annotated[
@@ -109,10 +111,7 @@ def compare(
     base = opt.recipe_for(data, {**options, "settings": None}, name=name).override(grid)
     base = base.override({"grid.sizes": _sizes(sizes) if sizes else _fitting_sizes(base)})
     chosen = base.override(dict(parse_override(text) for text in settings or []))
-    folder = out or Path("runs") / chosen.name
-    if not dry_run:
-        _write_recipe(chosen, folder)
-    _run(chosen, out, workers, ray_address, dry_run=dry_run, as_json=as_json, quiet=quiet)
+    _run(chosen, out, workers, ray_address, dry_run=dry_run, as_json=as_json, quiet=quiet, keep_recipe=True)
 
 
 def _run(
@@ -124,13 +123,14 @@ def _run(
     dry_run: bool,
     as_json: bool,
     quiet: bool,
+    keep_recipe: bool = False,
 ) -> None:
     """Run a recipe's grid and write its report; ends with exit code 1 where a cell failed."""
     from textlstm.cli_progress import GridProgress, quiet_libraries
 
     folder = opt.writable_folder(out or Path("runs") / recipe.name)
     with GridProgress(recipe.name, folder, quiet=quiet) as progress:
-        from textlstm.experiment.campaign import Listener, conduct, prepare_campaign
+        from textlstm.experiment.campaign import Listener, conduct, prepare_campaign, refuse_other_runs
         from textlstm.training.preparation import check_model_options
 
         campaign = prepare_campaign(recipe)
@@ -140,6 +140,9 @@ def _run(
             progress.bar.stop()
             _show_plan(campaign, folder, workers)
             return
+        refuse_other_runs(campaign, folder)
+        if keep_recipe:
+            _write_recipe(recipe, folder)
         quiet_libraries()
         listener = Listener(
             planned=progress.planned,
@@ -148,7 +151,8 @@ def _run(
             baseline_done=progress.baseline_done,
             say=progress.say,
         )
-        executor = _executor(recipe, workers, ray_address, progress)
+        texts = sum(split.texts.nbytes for split in campaign.data.splits.values())
+        executor = _executor(recipe, workers, ray_address, progress, data_bytes=texts)
         done = conduct(
             campaign, folder, executor=executor, command=shlex.join(["textlstm", *sys.argv[1:]]), listener=listener
         )
@@ -188,7 +192,9 @@ def show_report(folder: Path, *, as_json: bool) -> None:
     typer.echo(f"\nReport: {folder / 'report.html'}; runs, summary.json and results.parquet are beside it.")
 
 
-def _executor(recipe: Recipe, workers: int | None, ray_address: str | None, progress: Any) -> Any:  # noqa: ANN401
+def _executor(
+    recipe: Recipe, workers: int | None, ray_address: str | None, progress: GridProgress, *, data_bytes: int
+) -> Executor:
     """Choose where cells run."""
     from textlstm.experiment.capacity import choose_workers
     from textlstm.experiment.executors import Processes
@@ -198,7 +204,7 @@ def _executor(recipe: Recipe, workers: int | None, ray_address: str | None, prog
 
         return RayCluster(None if ray_address == "local" else ray_address)
     if workers is None:
-        workers, note = choose_workers(threads=recipe.threads)
+        workers, note = choose_workers(threads=recipe.threads, data_bytes=data_bytes)
         if note:
             progress.say(note)
     return Processes(workers)

@@ -88,7 +88,11 @@ class Page:
     async def press(self, key):
         for kind in ("rawKeyDown", "keyUp"):
             await self.send(
-                "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode={"Tab": 9, "Enter": 13}[key]
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=key,
+                windowsVirtualKeyCode={"Tab": 9, "Enter": 13}[key],
             )
 
     async def picture(self, path, *, whole=True):
@@ -116,7 +120,9 @@ async def browser_page():
         )
         try:
             lines = iter(process.stderr.readline, "")
-            address = next(found[1] for found in (re.search(r"listening on (ws://\S+)", line) for line in lines) if found)
+            address = next(
+                found[1] for found in (re.search(r"listening on (ws://\S+)", line) for line in lines) if found
+            )
             port = address.split(":")[2].split("/")[0]
             async with aiohttp.ClientSession() as session:
                 async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:

@@ -1,5 +1,7 @@
 """Comparisons made of nothing: a rich one with every part, a hostile one, and the smallest."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from textlstm.analysis.summary import (
@@ -167,7 +169,7 @@ def rich(*, depths=(1, 2, 3, 4), sizes=None, seeds=10, settings=(FIXED, MATCHED)
     ]
     at = {(item.setting, item.layers, item.size): item for item in cells}
     last = list(sizes)[-1]
-    pairs = sorted({(depths[0], deep) for deep in depths[1:]} | set(zip(depths, depths[1:], strict=False)))
+    pairs = sorted({(depths[0], deep) for deep in depths[1:]} | set(pairwise(depths)))
     names = ["ABBR", "DESC", "ENTY", "HUM <script>alert(1)</script>", "LOC", "NUM"]
     return Comparison(
         name="trec",

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -11,6 +12,9 @@ from textlstm.analysis.comparison import compare_runs, write_comparison
 from textlstm.analysis.summary import Comparison, read_summary
 from textlstm.errors import RunFolderError
 from textlstm.experiment.failures import Failure, write_failure
+from textlstm.experiment.kept_texts import keep_test_texts
+from textlstm.text.datasets import TextData
+from textlstm.text.splits import Split
 
 AXES = {"grid.layers": [1, 2, 3], "grid.sizes": [50, 100, 200], "grid.seeds": 6}
 
@@ -114,12 +118,16 @@ def test_a_baseline_cell_that_beats_the_stack_comes_first(fake_grid):
 
 
 def test_hard_texts_are_those_that_most_runs_get_wrong(fake_grid):
-    found = compare_runs(fake_grid(AXES, skill=lambda cell: 0.8))
+    folder = fake_grid(AXES, skill=lambda cell: 0.8)
+    assert all(text.text == "" for text in compare_runs(folder).hard_texts)  # none were kept
+    texts = pa.array([f"text {row}" for row in range(200)], pa.large_string())
+    keep_test_texts(folder, TextData({"test": Split(texts, None, np.arange(200))}, [], False, "", "", []))
+    found = compare_runs(folder)
     means = [np.mean(list(text.wrong.values())) for text in found.hard_texts]
     assert means == sorted(means, reverse=True)
     assert means[0] > 0.3
     assert all(text.label != text.predicted for text in found.hard_texts)
-    assert all(text.text == "" for text in found.hard_texts)  # the data of these runs cannot be read again
+    assert all(text.text == f"text {text.row}" for text in found.hard_texts)
 
 
 def test_runs_on_other_rows_are_refused(fake_grid, make_run, tiny_recipe):

@@ -48,10 +48,12 @@ def test_a_changed_recipe_or_changed_data_is_refused_and_nothing_is_touched(
     folder, finished, planted, tmp_path, fail, write_csv
 ):
     arguments = ["run", folder / "mine.yaml", "--out", finished[0]]
+    before = {path: path.stat().st_mtime_ns for path in finished[0].rglob("*")}
     assert "training.epochs was 1, is 2" in fail(2, *arguments, "--set", "training.epochs=2")
     other = write_csv(tmp_path / "train.csv", *planted(60, 9))
     assert "data.source was" in fail(2, *arguments, "--set", f"data.source={other}")
     assert "layers=1/size=20/seed=0" in fail(2, *arguments, "--set", f"data.test={other}")
+    assert {path: path.stat().st_mtime_ns for path in finished[0].rglob("*")} == before
 
 
 @pytest.mark.parametrize(

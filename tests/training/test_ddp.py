@@ -19,7 +19,7 @@ from textlstm import finetune
 out, accumulation = sys.argv[1:]
 recipe = {
     "name": "ddp",
-    "data": {"source": "pydocs", "size": 2000},
+    "data": {"source": "pydocs", "size": 1600},
     "model": {
         "embedding_size": 32,
         "hidden_size": 32,
@@ -61,18 +61,17 @@ def test_two_processes_end_like_one_and_leave_one_model(tmp_path):
     alone, together = read_run(one), read_run(two)
     assert {path.name for path in two.iterdir()} == {path.name for path in one.iterdir()}
     assert not (two / "checkpoints").exists()
-    # The batches are dealt out evenly, so the last one may be left out.
-    assert together.cost.train_tokens == pytest.approx(alone.cost.train_tokens, rel=0.005)
-    assert [record.step for record in together.history][:-1] == [record.step for record in alone.history][:-1]
-    for ours, theirs in zip(together.history, alone.history, strict=True):
-        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=0.02)
-        assert ours.validation_loss == pytest.approx(theirs.validation_loss, rel=0.02)
+    assert together.cost.train_tokens == alone.cost.train_tokens
+    assert [record.step for record in together.history] == [record.step for record in alone.history]
+    for number, (ours, theirs) in enumerate(zip(together.history, alone.history, strict=True)):
+        # Rounding differs from the first update on, and grows with every later one: seen are 2e-7 and then 2e-3.
+        tolerance = 1e-4 if number == 0 else 0.01
+        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=tolerance)
+        assert ours.validation_loss == pytest.approx(theirs.validation_loss, rel=0.01)
     mine, other = together.metrics["test"], alone.metrics["test"]
-    print(mine.accuracy.value, other.accuracy.value, mine.log_loss.value, other.log_loss.value)
-    print([(a.step, a.train_loss, b.train_loss) for a, b in zip(together.history, alone.history, strict=True)])
-    assert other.accuracy.value > 0.3  # it has learned: eleven classes
-    assert mine.accuracy.value == pytest.approx(other.accuracy.value, abs=0.02)
-    assert mine.log_loss.value == pytest.approx(other.log_loss.value, rel=0.02)
+    assert other.accuracy.value > 0.2  # it has learned: eleven classes
+    assert mine.accuracy.value == pytest.approx(other.accuracy.value, abs=0.01)
+    assert mine.log_loss.value == pytest.approx(other.log_loss.value, rel=0.01)
     # The model on disk is the one that was scored.
     texts = load_data("pydocs").splits["test"].text_list()[:50]
     stored = np.array(read_predictions(two, "test")["probabilities"].to_pylist()[:50])

@@ -13,10 +13,9 @@ from textlstm.analysis.differences import as_estimate, difference_of
 from textlstm.analysis.means import mean_estimate, measure
 from textlstm.analysis.reading import Grid, Group
 from textlstm.analysis.summary import BaselineSummary, CellSummary, CostSummary, HardText
-from textlstm.errors import TextLSTMError
 from textlstm.experiment.baselines import BaselineResult, read_baselines
 from textlstm.experiment.costs import read_costs
-from textlstm.text.protocol import load_recipe_data, with_test_split
+from textlstm.experiment.kept_texts import read_test_texts
 
 Floats = NDArray[np.float64]
 
@@ -168,7 +167,7 @@ def hard_texts(grid: Grid) -> list[HardText]:
         grid: finished runs.
 
     Returns:
-        The worst first; texts are empty where the data cannot be read any more. Nothing for multi-label data.
+        The worst first; texts are empty where none were kept. Nothing for multi-label data.
     """
     setting = grid.settings[0]
     depths = grid.depths(setting, grid.sizes(setting)[-1])
@@ -176,7 +175,6 @@ def hard_texts(grid: Grid) -> list[HardText]:
     if grid.plan.data.multi_label:
         return []
     found: list[HardText] = []
-    texts = _test_texts(grid)
     for fold in range(len(depths[0].folds)):
         scored = [group.folds[fold] for group in depths]
         wrong = np.stack([(part.probabilities.argmax(2) != part.labels).mean(0) for part in scored])  # (depths, n)
@@ -188,27 +186,15 @@ def hard_texts(grid: Grid) -> list[HardText]:
             found.append(
                 HardText(
                     row=row,
-                    text=texts.get(row, "")[:SHOWN_CHARACTERS],
+                    text="",
                     label=names[label],
                     predicted=names[given.most_common(1)[0][0]],
                     wrong={group.layers: float(wrong[index, place]) for index, group in enumerate(depths)},
                 )
             )
-    return sorted(found, key=lambda text: -float(np.mean(list(text.wrong.values()))))[:HARD_TEXTS]
-
-
-def _test_texts(grid: Grid) -> dict[int, str]:
-    """Read the test texts again, by row number; nothing where they are not there any more, or are others."""
-    recipe = grid.plan.as_recipe()
-    try:
-        data = load_recipe_data(recipe)
-        data = data if recipe.grid.folds else with_test_split(data)
-    except TextLSTMError:
-        return {}
-    if data.fingerprint != grid.plan.data.fingerprint:
-        return {}
-    split = data.splits["train" if recipe.grid.folds else "test"]
-    return dict(zip(split.rows.tolist(), split.texts.to_pylist(), strict=True))
+    worst_of_all = sorted(found, key=lambda text: -float(np.mean(list(text.wrong.values()))))[:HARD_TEXTS]
+    texts = read_test_texts(grid.folder, {text.row for text in worst_of_all})
+    return [text.model_copy(update={"text": texts.get(text.row, "")[:SHOWN_CHARACTERS]}) for text in worst_of_all]
 
 
 def _size_key(size: int | str) -> float:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from textlstm.analysis.wording import plain_text
+
 if TYPE_CHECKING:
     import altair as alt
 
@@ -83,7 +85,7 @@ class Figure:
             A specification of fixed size.
         """
         title = f"{self.title}, {self.state}" if self.state else self.title
-        return {**spec, "title": title, "width": self.width, "autosize": "pad"}
+        return {**spec, "title": plain_text(title), "width": self.width, "autosize": "pad"}
 
 
 @dataclass(frozen=True)

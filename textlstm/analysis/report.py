@@ -42,14 +42,15 @@ def write_report(comparison: Comparison, folder: Path) -> list[Path]:
     specs = {figure.name: _finite(figure.spec()) for figure in figures}
     vectors = _draw(figures, specs, depths=len(depths_in_order(comparison)))
     written = _write_pictures(vectors, folder / CHARTS_FOLDER)
-    page = _page(comparison, first, sections, specs, vectors)
-    for name, text in (
-        (REPORT_FILE, page),
-        (MARKDOWN_FILE, markdown_report(comparison, first, sections, facts(comparison))),
-    ):
-        (folder / name).write_text(text, "utf-8")
-        written.insert(0, folder / name)
-    return written
+    texts = {
+        REPORT_FILE: _page(comparison, first, sections, specs, vectors),
+        MARKDOWN_FILE: markdown_report(comparison, first, sections, facts(comparison)),
+    }
+    for name, text in texts.items():
+        partial = folder / f"{name}.partial"
+        partial.write_text(text, "utf-8")
+        partial.replace(folder / name)
+    return [*(folder / name for name in texts), *written]
 
 
 def _draw(figures: Sequence[Figure], specs: dict[str, Any], *, depths: int) -> dict[str, str]:

@@ -14,7 +14,9 @@ from textlstm.experiment.costs import measure_costs
 from textlstm.experiment.executors import Executor, Processes
 from textlstm.experiment.failures import Failure
 from textlstm.experiment.grid import Cell, DataFacts, plan_cells, plan_tuned
+from textlstm.experiment.kept_texts import keep_test_texts
 from textlstm.experiment.plan import data_facts, make_plan, write_plan
+from textlstm.experiment.runs import finished_run
 from textlstm.experiment.sweep import Sweep, run_grid
 from textlstm.recipe import Recipe, load_recipe
 from textlstm.results import Run
@@ -117,6 +119,20 @@ def run_recipe(recipe: Recipe | str | Path, folder: str | Path, *, workers: int 
     return conduct(campaign, Path(folder), executor=Processes(count), command=command, listener=listener)
 
 
+def refuse_other_runs(campaign: Campaign, folder: Path) -> None:
+    """See that a folder holds nothing but runs of this campaign, before anything in it is touched.
+
+    Args:
+        campaign: what is to be run.
+        folder: where.
+
+    Raises:
+        RunFolderError: it holds a run with other settings or of other data.
+    """
+    for path, recipe in {cell.path: cell.recipe for cell in campaign.cells}.items():
+        finished_run(folder / path, recipe, data_fingerprint=campaign.data.fingerprint)
+
+
 def conduct(campaign: Campaign, folder: Path, *, executor: Executor, command: str, listener: Listener) -> Sweep:
     """Run what is not finished yet.
 
@@ -134,6 +150,7 @@ def conduct(campaign: Campaign, folder: Path, *, executor: Executor, command: st
         RunFolderError: the folder holds runs with other settings or of other data; nothing is run then.
     """
     recipe, data, facts = campaign.recipe, campaign.data, campaign.facts
+    refuse_other_runs(campaign, folder)  # the plan below would be that of other runs
 
     def sweep(cells: list[Cell], all_cells: list[Cell]) -> Sweep:
         write_plan(folder, make_plan(recipe, data, facts, all_cells, command=command))
@@ -157,6 +174,7 @@ def conduct(campaign: Campaign, folder: Path, *, executor: Executor, command: st
             listener.say(f"The search is done; {len(tuned)} runs with the settings that it chose follow.")
             final = sweep(tuned, campaign.cells + tuned)
             done = Sweep(done.runs + final.runs, done.failures + final.failures)
+    keep_test_texts(folder, data)
     run_baselines(recipe, data, folder, listener=listener.baseline_done)
     if done.runs:
         measure_costs(folder)

@@ -51,7 +51,7 @@ def attempt(run_cell: RunCell, cell: Cell, folder: Path) -> Outcome:
         return failure_from(error)
 
 
-def serial(cells: Iterable[tuple[Cell, Path]], run_cell: RunCell) -> Outcomes:
+def serial(cells: Iterable[tuple[Cell, Path]], run_cell: RunCell) -> Generator[tuple[Cell, Outcome], None, None]:
     """Run cells one after another in this process.
 
     Args:
@@ -78,7 +78,9 @@ class Processes:
 
     workers: int
 
-    def __call__(self, cells: Iterable[tuple[Cell, Path]], run_cell: RunCell) -> Outcomes:
+    def __call__(
+        self, cells: Iterable[tuple[Cell, Path]], run_cell: RunCell
+    ) -> Generator[tuple[Cell, Outcome], None, None]:
         """Run cells side by side.
 
         Args:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from textlstm.errors import MissingExtraError
-from textlstm.experiment.executors import Outcome, Outcomes, attempt
+from textlstm.experiment.executors import Outcome, attempt
 from textlstm.experiment.failures import Failure
 from textlstm.experiment.grid import Cell, RunCell
 from textlstm.results import RESULT_FILE, Run
@@ -45,7 +45,9 @@ class RayCluster:
 
     address: str | None = None
 
-    def __call__(self, cells: Iterable[tuple[Cell, Path]], run_cell: RunCell) -> Outcomes:
+    def __call__(
+        self, cells: Iterable[tuple[Cell, Path]], run_cell: RunCell
+    ) -> Generator[tuple[Cell, Outcome], None, None]:
         """Run cells on the cluster.
 
         Args:

@@ -13,7 +13,6 @@ from textlstm.stats.paired import Difference
 
 MOST_TIMES = 1000
 """A plan goes no further than this multiple of the present seeds or texts: more is out of reach in any case."""
-_MULTIPLES = np.geomspace(1, MOST_TIMES, 1000)[1:]  # steps of 0.7 %
 
 
 @dataclass(frozen=True)
@@ -91,13 +90,19 @@ def _reach(pair: Difference, alpha: float) -> float:
 
 def _first(route: list[tuple[Difference, float]], alpha: float, *, more_seeds: bool, more_texts: bool) -> float:
     """Find the smallest multiple of the present numbers that brings every bound within its room; inf if none does."""
-    holds = np.ones_like(_MULTIPLES, dtype=bool)
-    for pair, room in route:
-        seeds = pair.seeds * _MULTIPLES if more_seeds else pair.seeds
-        texts = pair.examples * _MULTIPLES if more_texts else pair.examples
-        seen_alike = unseen(pair, alpha) * pair.examples / texts
-        holds &= pair.forecast(alpha, seeds=seeds, examples=texts) + seen_alike < room
-    return float(_MULTIPLES[holds.argmax()]) if holds.any() else math.inf
+    multiples = np.geomspace(1, MOST_TIMES, 33)
+    for _ in range(2):  # the second time between the last multiple that failed and the first that holds: steps of 0.7 %
+        holds = np.ones_like(multiples, dtype=bool)
+        for pair, room in route:
+            seeds = pair.seeds * multiples if more_seeds else pair.seeds
+            texts = pair.examples * multiples if more_texts else pair.examples
+            seen_alike = unseen(pair, alpha) * pair.examples / texts
+            holds &= pair.forecast(alpha, seeds=seeds, examples=texts) + seen_alike < room
+        if not holds.any():
+            return math.inf
+        first = int(holds.argmax())
+        multiples = np.geomspace(multiples[max(first - 1, 0)], multiples[first], 33)
+    return float(multiples[-1])
 
 
 def _added(present: int, times: float) -> int:

@@ -55,7 +55,8 @@ def prepare(recipe: Recipe, data: TextData) -> Prepared:
         ModelError: a given tokenizer cannot be found.
     """
     if recipe.data.fold is not None and recipe.data.folds is not None:
-        data = with_fold(data, fold=recipe.data.fold, folds=recipe.data.folds)
+        parted = with_fold(data, fold=recipe.data.fold, folds=recipe.data.folds)
+        data = replace(parted, fingerprint=data.fingerprint)  # the fold stands in the recipe
     rows = use_rows(data, size=recipe.data.size, seed=stream(recipe.seed, "subset"))
     if not recipe.data.score_test:
         rows = replace(rows, test=None)

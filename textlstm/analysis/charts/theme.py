@@ -105,6 +105,7 @@ def chart_config(theme: Theme, *, depths: int) -> dict[str, Any]:
         "labelLimit": 260,
     }
     return {
+        "aria": False,  # the box has a description and the data stand below as a table: marks would only be read twice
         "background": "#ffffff" if theme == "light" else "transparent",
         "padding": 4,
         "font": FONT,

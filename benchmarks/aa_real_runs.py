@@ -1,0 +1,52 @@
+r"""A/A on real runs: seeds of one cell dealt out at random as fake depths; how often does the verdict find a difference?
+
+    textlstm run trec --set grid.layers=[1] --set grid.sizes=[full] --set grid.seeds=40 \\
+        --set grid.controls=[fixed_width] --set grid.baselines=[] --set model.hidden_size=64 --out runs/aa-trec
+    python benchmarks/aa_real_runs.py runs/aa-trec
+
+All depths are the same, so every finding is false; the target is at most 5 % plus two Monte-Carlo standard errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+from textlstm.analysis.means import measure
+from textlstm.analysis.reading import read_grid
+from textlstm.stats.decision import false_findings
+
+DRAWS = 1000
+SPLITS = ((2, 5), (2, 10), (4, 5), (4, 10))
+"""Fake depths, and seeds of each."""
+
+
+def main() -> None:
+    """Print the table, and fail when too many are found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--draws", type=int, default=DRAWS)
+    options = parser.parse_args()
+    limit = 0.05 + 2 * math.sqrt(0.05 * 0.95 / options.draws)
+    missed = False
+    print(
+        f"| cell | seeds | texts | sd of seeds (points) | fake depths x seeds | false findings % (limit {100 * limit:.1f}) |"
+    )
+    print("| --- | --- | --- | --- | --- | --- |")
+    for folder in options.folders:
+        grid = read_grid(folder)
+        group = next(iter(grid.groups.values()))
+        scores = measure(group, "accuracy")[0]
+        spread = 100 * float(scores.mean(axis=1).std(ddof=1))
+        for depths, each in SPLITS:
+            share = false_findings(scores, depths=depths, seeds_each=each, draws=options.draws, seed=0)
+            missed |= share > limit
+            name = f"{grid.plan.recipe['name']}, {group.layers} layer, {group.size}"
+            row = (name, *scores.shape, f"{spread:.2f}", f"{depths} x {each}", f"{100 * share:.1f}")
+            print("| " + " | ".join(map(str, row)) + " |", flush=True)
+    assert not missed, "more false findings than the limit allows"
+
+
+if __name__ == "__main__":
+    main()
