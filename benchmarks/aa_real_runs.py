@@ -1,4 +1,4 @@
-r"""A/A on real runs: seeds of one cell dealt out at random as fake depths; how often does the verdict find a difference?
+r"""A/A on real runs: seeds of one cell dealt out at random as fake depths; how often is a difference found?
 
     textlstm run trec --set grid.layers=[1] --set grid.sizes=[full] --set grid.seeds=40 \\
         --set grid.controls=[fixed_width] --set grid.baselines=[] --set model.hidden_size=64 --out runs/aa-trec
@@ -30,9 +30,8 @@ def main() -> None:
     options = parser.parse_args()
     limit = 0.05 + 2 * math.sqrt(0.05 * 0.95 / options.draws)
     missed = False
-    print(
-        f"| cell | seeds | texts | sd of seeds (points) | fake depths x seeds | false findings % (limit {100 * limit:.1f}) |"
-    )
+    heads = ["cell", "seeds", "texts", "sd of seeds (points)", "fake depths x seeds"]
+    print("| " + " | ".join([*heads, f"false findings % (limit {100 * limit:.1f})"]) + " |")
     print("| --- | --- | --- | --- | --- | --- |")
     for folder in options.folders:
         grid = read_grid(folder)

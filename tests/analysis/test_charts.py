@@ -121,6 +121,17 @@ def test_curves_of_all_settings_share_one_scale(whole):
         assert all(domain[0] <= row["mean"] <= domain[1] for row in rows_of(figure))
 
 
+def test_a_wild_band_is_cut_off_rather_than_pressing_the_curves_flat(whole):
+    wild = whole.curves[0].model_copy(update={"low": [-0.4] * len(SIZES), "high": [1.6] * len(SIZES)})
+    tame = learning_curves(whole)[0].spec()["layer"][-1]["encoding"]["y"]["scale"]["domain"]
+    figure = learning_curves(whole.model_copy(update={"curves": [wild, *whole.curves[1:]]}))[0]
+    domain = figure.spec()["layer"][-1]["encoding"]["y"]["scale"]["domain"]
+    assert 0 <= domain[0] and domain[1] <= 100
+    assert domain[1] - domain[0] < 1.9 * (tame[1] - tame[0])
+    assert figure.spec()["layer"][0]["mark"]["clip"] and "cut off" in figure.caption
+    assert "cut off" not in learning_curves(whole)[0].caption
+
+
 def test_names_of_close_lines_keep_apart(whole):
     places = sorted(row["name_at"] for row in rows_of(learning_curves(whole)[0]) if "name_at" in row)
     domain = learning_curves(whole)[0].spec()["layer"][-1]["encoding"]["y"]["scale"]["domain"]

@@ -99,7 +99,7 @@ def test_intervals_cover(count, between):
 @pytest.mark.parametrize("between", [0.0, 0.5, 1.0, 3.0])
 @pytest.mark.parametrize("count", [3, 5, 8, 12, 20])
 def test_intervals_cover_widely(count, between):
-    mean, higgins, new = coverage(count, between, studies=3000)
+    mean, higgins, new = coverage(count, between, studies=1000)
     print(f"{count} sets, tau {between}: mean {mean:.3f}, new set by Higgins {higgins:.3f}, by draws {new:.3f}")
     assert mean >= 0.93
     assert new >= 0.91

@@ -56,10 +56,10 @@ def test_simultaneous_band_covers(seeds):
 @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 def test_simultaneous_band_covers_widely(seeds, correlation, noise):
-    covered, width = coverage(seeds, studies=3000, correlation=correlation, noise=noise)
+    covered, width = coverage(seeds, studies=1000, correlation=correlation, noise=noise)
     print(f"{seeds} seeds, correlation {correlation}, {noise}: covers {covered:.3f}, width {width:.2f}")
     # 3 seeds are a preview: the correlation of six sizes can hardly be told from them.
-    assert (0.925 if seeds == 3 else 0.935) <= covered <= 0.98
+    assert (0.92 if seeds == 3 else 0.93) <= covered <= 0.98
     assert width < 1.25
 
 

@@ -47,9 +47,9 @@ def test_band_at_four_times_the_largest_size_covers(seeds):
 @pytest.mark.parametrize("noise", [0.005, 0.015])
 @pytest.mark.parametrize("seeds", [5, 10])
 def test_band_at_four_times_the_largest_size_covers_widely(seeds, noise):
-    covered, drawn = end_coverage(seeds, noise, 1000)
+    covered, drawn = end_coverage(seeds, noise, 400)
     print(f"{seeds} seeds, noise {noise}: {drawn:.3f} drawn out, of these {covered:.3f} covered")
-    assert covered >= 0.90
+    assert covered >= 0.88
 
 
 def test_the_band_begins_at_the_smallest_size_and_ends_at_the_factor():
@@ -149,7 +149,7 @@ def test_a_true_crossing_ahead_is_seldom_denied(texts):
 @pytest.mark.parametrize("seeds", [5, 10])
 @pytest.mark.parametrize("noise", [0.002, 0.006])
 def test_a_true_crossing_ahead_is_seldom_denied_widely(seeds, noise):
-    wrong, said = crossing_beyond(600, seeds, noise)
+    wrong, said = crossing_beyond(300, seeds, noise)
     print(f"{seeds} seeds, noise {noise}: wrongly ahead {wrong:.3f}; {said}")
     assert wrong <= 0.08
 

@@ -32,6 +32,14 @@ class Table:
     note: str = ""
     folded: bool = False
 
+    def has_short_names(self) -> bool:
+        """Tell whether the first column holds names rather than texts.
+
+        Returns:
+            True where each fits on a line.
+        """
+        return all(len(row[0].split("\n")[0]) < 40 for row in self.rows)
+
 
 @dataclass(frozen=True)
 class Figure:

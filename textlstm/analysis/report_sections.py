@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from textlstm.analysis import report_appendix as appendix
 from textlstm.analysis import report_tables as tables
 from textlstm.analysis.charts.costs import costs, dash_words, pareto_fronts
 from textlstm.analysis.charts.curves import learning_curves, training_gap
@@ -37,7 +38,7 @@ def facts(comparison: Comparison) -> list[str]:
         f"{comparison.test_rows:,} test texts",
         f"{len(comparison.label_names)} labels",
         f"{duration(comparison.seconds)} of training in all",
-        f"test split opened {comparison.test_openings:,} time{'s' if comparison.test_openings != 1 else ''}",
+        f"test split opened {_times(comparison.test_openings)}",
     ]
     if comparison.failures:
         said.insert(1, f"{len(comparison.failures):,} failed")
@@ -99,17 +100,17 @@ def later_sections(comparison: Comparison) -> list[Section]:
             "baselines",
             "Plain methods",
             figures=baseline_ladder(comparison),
-            tables=tables.baseline_tables(comparison),
+            tables=appendix.baseline_tables(comparison),
         ),
         Section("calibration", "Calibration", figures=calibration(comparison)),
         Section("search", "Search for settings", figures=search_curves(comparison)),
-        Section("hard-texts", "Texts most often misclassified", tables=_present(tables.hard_texts(comparison))),
+        Section("hard-texts", "Texts most often misclassified", tables=_present(appendix.hard_texts(comparison))),
         _methods(comparison),
-        Section("references", "Published figures", tables=_present(tables.references(comparison))),
+        Section("references", "Published figures", tables=_present(appendix.references(comparison))),
         Section(
-            "failures", "Failures", notes=[_failure_words(comparison)], tables=_present(tables.failures(comparison))
+            "failures", "Failures", notes=[_failure_words(comparison)], tables=_present(appendix.failures(comparison))
         ),
-        Section("versions", "Versions", tables=_present(tables.environment(comparison))),
+        Section("versions", "Versions", tables=_present(appendix.environment(comparison))),
         Section(
             "again",
             "Repeat it",
@@ -135,6 +136,11 @@ def _without_first(figures: list[Figure], *, keep: bool) -> list[Figure]:
     return figures if keep else figures[1:]
 
 
+def _times(number: int) -> str:
+    """Say how often."""
+    return "once" if number == 1 else f"{number:,} times"
+
+
 def _gain_words(comparison: Comparison) -> str:
     """Say how gains are to be read."""
     words = "Each gain is a mean over pairs of runs that share their seed, and over the test texts."
@@ -149,9 +155,10 @@ def _failure_words(comparison: Comparison) -> str:
     missing = comparison.planned - comparison.finished
     if not comparison.failures and missing <= 0:
         return "No cell failed."
-    words = f"{missing:,} of {comparison.planned:,} cells have no result"
-    failed = f"{len(comparison.failures):,} of them failed and are listed here"
-    return f"{words}; {failed}. Means are over the cells that finished."
+    return (
+        f"Without a result: {missing:,} of {comparison.planned:,} cells; failed, and listed here:"
+        f" {len(comparison.failures):,}. Means are over the cells that finished."
+    )
 
 
 def _methods(comparison: Comparison) -> Section:
@@ -167,7 +174,7 @@ def _methods(comparison: Comparison) -> Section:
     rows = [["data", comparison.source], ["fingerprint of the data", comparison.fingerprint]]
     rows += [["protocol", comparison.protocol]] if comparison.protocol else []
     rows += [["labels", ", ".join(comparison.label_names)], ["test texts", f"{comparison.test_rows:,}"]]
-    rows += [["test split opened", f"{comparison.test_openings:,} times in this folder"]]
+    rows += [["test split opened", f"{_times(comparison.test_openings)} in this folder"]]
     rows += [[f"setting: {setting_words(name)}", words] for name, words in comparison.settings.items()]
     return Section(
         "methods",

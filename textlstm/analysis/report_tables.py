@@ -1,12 +1,13 @@
-"""The report's tables: scores by depth and size, gains, crossings, cost, and what stands beside them."""
+"""The report's tables of what depth buys and costs: scores by depth and size, gains, crossings, cost."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from textlstm.analysis.figures import Table
 from textlstm.analysis.orders import (
     baselines_in_order,
     cells_of,
-    depths_in_order,
     settings_in_order,
     sizes_in_order,
 )
@@ -28,12 +29,6 @@ from textlstm.analysis.wording import (
     size_words,
     with_interval,
 )
-
-MARKS = {
-    "P": "P: read in the source itself",
-    "S": "S: read in a secondary source that attributes it to this one",
-    "M": "M: from memory, unconfirmed; read the source before you quote it",
-}
 
 
 def main_tables(comparison: Comparison) -> list[Table]:
@@ -78,12 +73,13 @@ def _main_table(comparison: Comparison, setting: str, *, first: bool) -> Table:
     several = (
         f"{seeds[0]} seed{'s' if seeds[0] != 1 else ''}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     )
+    banded = "[95 % interval over seeds and texts], " if any(interval(cell.accuracy) for cell in cells) else ""
     words = comparison.settings.get(setting, "")
     return Table(
         f"Test accuracy in %: {setting_words(setting)}" + (f" ({words})" if words else ""),
         ["", *(f"{size_words(size, labels)} labels" for size, labels in sizes)],
         rows,
-        note=f"Mean of {several}, [95 % interval over seeds and texts], parameters, training time of one run.",
+        note=f"Mean of {several}, {banded}parameters, training time of one run.",
         folded=not first,
     )
 
@@ -163,7 +159,7 @@ def neighbor_gains(comparison: Comparison) -> Table | None:
         "From seeds and from texts: shares of the variance of the mean. Limit: the half-width that would be left with"
         " infinitely many seeds. The confirmatory family has no Holm column: the verdict corrects it."
     )
-    return Table("Every paired gain", headers, rows, words=(0, 2, 8), note=note, folded=True) if rows else None
+    return _lean(Table("Every paired gain", headers, rows, words=(0, 2, 8), note=note, folded=True)) if rows else None
 
 
 def curve_facts(comparison: Comparison) -> list[Table]:
@@ -192,11 +188,13 @@ def curve_facts(comparison: Comparison) -> list[Table]:
     tables = []
     if doublings:
         tables.append(
-            Table("What twice the labels bring", ["depth", "setting", "points a doubling"], doublings, words=(0, 1))
+            _lean(
+                Table("What twice the labels bring", ["depth", "setting", "points a doubling"], doublings, words=(0, 1))
+            )
         )
     if crossings:
         headers = ["depths", "setting", "where their curves cross", "labels at which they cannot be told apart"]
-        tables.append(Table("Where depths cross", headers, crossings, words=(0, 1, 2, 3)))
+        tables.append(_lean(Table("Where depths cross", headers, crossings, words=(0, 1, 2, 3))))
     return tables
 
 
@@ -233,121 +231,17 @@ def cost_table(comparison: Comparison) -> Table | None:
     headers += [f"latency, batch {batch} (ms)" for batch in batches] + ["peak memory (MiB)", "disk (MiB)"]
     tokens = next((cost.tokens for cost in comparison.costs if cost.tokens), None)
     note = f"Latency: median / 95th percentile, texts of {tokens} tokens." if batches and tokens else ""
-    return Table("Cost by depth at the largest size", headers, rows, words=(0, 1), note=note)
+    return _lean(Table("Cost by depth at the largest size", headers, rows, words=(0, 1), note=note))
 
 
-def baseline_tables(comparison: Comparison) -> list[Table]:
-    """List the plain methods and what the best stack gains over them.
-
-    Args:
-        comparison: a grid's outcome.
-
-    Returns:
-        A table of the largest size, and a folded one of all sizes where there are several; none without plain methods.
-    """
-    items = [item for group in baselines_in_order(comparison).values() for item in group]
-    if not items:
-        return []
-    headers = ["method", "labels", "accuracy (%)", "macro-F1 (%)", "best stack is ahead by (points)", "seeds", "time"]
-    rows = [
-        [
-            item.words or baseline_words(item.name),
-            size_words(item.size, item.labels),
-            with_interval(item.accuracy),
-            with_interval(item.macro_f1),
-            with_interval(item.gain_of_stack, points) if item.gain_of_stack else ABSENT,
-            str(item.seeds),
-            duration(item.seconds),
-        ]
-        for item in items
-    ]
-    largest = max(item.labels for item in items)
-    top = [row for row, item in zip(rows, items, strict=True) if item.labels == largest]
-    tables = [Table("Plain methods on the same rows, largest size", headers, top)]
-    return tables if len(top) == len(rows) else [*tables, Table("At every size", headers, rows, folded=True)]
-
-
-def hard_texts(comparison: Comparison) -> Table | None:
-    """List the texts that are most often misclassified, by depth.
-
-    Args:
-        comparison: a grid's outcome.
-
-    Returns:
-        A table; None where there are none.
-    """
-    depths = [layers for layers in depths_in_order(comparison) if any(layers in t.wrong for t in comparison.hard_texts)]
-    rows = [
-        [
-            " ".join(text.text.split()) or f"(text of row {text.row} could not be read again)",
-            text.label,
-            text.predicted,
-            *(percent(text.wrong.get(layers)) for layers in depths),
-            f"{text.row:,}",
-        ]
-        for text in comparison.hard_texts
-    ]
-    headers = ["text", "label", "most often taken for", *map(layers_words, depths), "row"]
-    note = (
-        "Share of runs in %, of that depth, that got the text wrong. A text that all get wrong may carry a wrong label."
+def _lean(table: Table) -> Table:
+    """Leave the column of settings out where all rows have the same."""
+    column = table.headers.index("setting")
+    if len({row[column] for row in table.rows}) > 1:
+        return table
+    return replace(
+        table,
+        headers=[*table.headers[:column], *table.headers[column + 1 :]],
+        rows=[[*row[:column], *row[column + 1 :]] for row in table.rows],
+        words=tuple(place - (place > column) for place in table.words if place != column),
     )
-    return Table("Texts most often misclassified", headers, rows, words=(0, 1, 2), note=note) if rows else None
-
-
-def failures(comparison: Comparison) -> Table | None:
-    """List the cells that have no result.
-
-    Args:
-        comparison: a grid's outcome.
-
-    Returns:
-        A table; None where nothing failed.
-    """
-    rows = [
-        [
-            ", ".join(f"{key}={value}" for key, value in item.cell.items()),
-            item.kind,
-            " ".join(item.reason.split()),
-            str(item.attempts),
-        ]
-        for item in comparison.failures
-    ]
-    return Table("Cells that failed", ["cell", "kind", "reason", "attempts"], rows, words=(0, 1, 2)) if rows else None
-
-
-def references(comparison: Comparison) -> Table | None:
-    """List published figures with how each is known.
-
-    Args:
-        comparison: a grid's outcome.
-
-    Returns:
-        A table; None without a reference block.
-    """
-    rows = [
-        [
-            str(item.get("model", "")),
-            str(item.get("metric", "accuracy")),
-            str(item.get("score", ABSENT)),
-            str(item.get("source", "")),
-            str(item.get("mark", "")),
-        ]
-        for item in comparison.reference
-    ]
-    used = [MARKS[mark] for mark in MARKS if any(row[4] == mark for row in rows)]
-    headers = ["model", "metric", "published (%)", "source", "mark"]
-    note = "; ".join(used) + "." if used else ""
-    return Table("Published figures", headers, rows, words=(0, 1, 3, 4), note=note) if rows else None
-
-
-def environment(comparison: Comparison) -> Table | None:
-    """List versions and machine facts.
-
-    Args:
-        comparison: a grid's outcome.
-
-    Returns:
-        A table; None where none were kept.
-    """
-    rows = [[name, value] for name, value in comparison.environment.items()]
-    return Table("Versions and machine", ["what", "value"], rows, words=(0, 1)) if rows else None

@@ -32,6 +32,7 @@ def _latency(batch: str) -> Callable[[CostSummary], Range | None]:
     return lambda cost: cost.latency_ms.get(batch)
 
 
+_TICKS = "datum.value < 10000 ? format(datum.value, ',~r') : format(datum.value, '~s')"
 _MEASURES = [
     _Measure("parameters", "Parameters (no embeddings)", "", lambda cost: cost.parameters_without_embeddings, count),
     _Measure("operations", "Operations a token", "", lambda cost: cost.flops_per_token, count),
@@ -104,7 +105,7 @@ def _cost_figure(comparison: Comparison, measured: _Measure, settings: Sequence[
         "value:Q",
         title=None,
         scale=alt.Scale(zero=True),
-        axis=alt.Axis(labelExpr="format(datum.value, '~s')", tickCount=4),
+        axis=alt.Axis(labelExpr=_TICKS, tickCount=4),
     )
     dash = alt.StrokeDash(
         "setting:N",

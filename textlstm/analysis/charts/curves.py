@@ -50,11 +50,14 @@ def learning_curves(comparison: Comparison) -> list[Figure]:
 def _span(comparison: Comparison, curves: Iterable[CurveSummary]) -> tuple[float, float]:
     """The lowest and highest share to show.
 
-    Plain methods are in the picture unless they lie so far below that the curves would be pressed flat.
+    Few seeds make bands that would press the curves flat: those are cut off a good way outside the means. Plain methods
+    are in the picture unless they lie far below it.
     """
-    every = [value for curve in curves for value in (*curve.mean, *curve.low, *curve.high)]
-    low, high = min(every), max(every)
-    reach = max(high - low, 0.04)
+    drawn = list(curves)
+    means = [value for curve in drawn for value in curve.mean]
+    reach = max(max(means) - min(means), 0.04)
+    low = max([min(means) - 0.4 * reach, min([*means, *(value for curve in drawn for value in curve.low)])])
+    high = min([max(means) + 0.4 * reach, max([*means, *(value for curve in drawn for value in curve.high)])])
     near = [item.accuracy.value for item in comparison.baselines if item.accuracy.value > low - 0.15 * reach]
     low, high = min([low, *near]), max([high, *near])
     margin = 0.04 * (high - low) or 0.01
@@ -75,6 +78,7 @@ def _curve_figure(
         "Lines join means over seeds; each band holds its whole curve with 95 % confidence."
         if banded
         else "Lines join means over seeds; bands need three seeds.",
+        "Bands that leave the picture are cut off." if any(_leaves(row, span) for row in rows) else "",
         "Dashed: plain methods on the same rows." if plain else "",
         f"Below the picture: {', '.join(below)}." if below else "",
     ]
@@ -96,6 +100,11 @@ def _curve_figure(
     )
 
 
+def _leaves(row: Row, span: tuple[float, float]) -> bool:
+    """Whether the band at a point goes beyond what is shown."""
+    return "low" in row and (row["low"] < 100 * span[0] or row["high"] > 100 * span[1])
+
+
 def _curve_chart(
     rows: Sequence[Row], plain: Sequence[Row], depths: Sequence[int], span: tuple[float, float], *, banded: bool
 ) -> alt.LayerChart | alt.FacetChart:
@@ -114,7 +123,7 @@ def _curve_chart(
     }
     layers: list[alt.Chart] = []
     if banded:
-        band = base.transform_filter("isValid(datum.low)").mark_area(opacity=0.16)
+        band = base.transform_filter("isValid(datum.low)").mark_area(opacity=0.16, clip=True)
         low = alt.Y("low:Q", title=ACCURACY, scale=scale)
         layers.append(band.encode(y=low, y2="high:Q", color=depth["color"]))
     layers += _baseline_layers(plain, base.encoding.x, scale) if plain else []

@@ -163,7 +163,7 @@ def labels_axis(labels: Sequence[int]) -> alt.X:
     """
     return alt.X(
         "labels:Q",
-        title="labels (log₂ scale)",
+        title="labels (log scale, base 2)",
         scale=alt.Scale(type="log", base=2, nice=False, domain=[labels[0], labels[-1]], padding=14),
         axis=alt.Axis(values=list(labels), format=",d", grid=False, labelOverlap="greedy", labelSeparation=6),
     )
