@@ -165,12 +165,13 @@ def _run(
         raise typer.Exit(1)
 
 
-def show_report(folder: Path, *, as_json: bool) -> None:
+def show_report(folder: Path, *, as_json: bool, quiet: bool = False) -> None:
     """Write a grid's summary and report, and print the tables and the answer.
 
     Args:
         folder: of the grid.
         as_json: print `summary.json` instead.
+        quiet: print nothing.
     """
     from textlstm.analysis.comparison import write_comparison
     from textlstm.analysis.report import write_report
@@ -179,6 +180,8 @@ def show_report(folder: Path, *, as_json: bool) -> None:
 
     comparison = write_comparison(folder)
     write_report(comparison, folder)
+    if quiet:
+        return
     if as_json:
         typer.echo((folder / "summary.json").read_text("utf-8"))
         return

@@ -21,8 +21,23 @@ def status(runs: Runs, as_json: opt.AsJson = False, debug: opt.Debug = False) ->
     typer.echo(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) if as_json else format_status(found))
 
 
-def report(runs: Runs, as_json: opt.AsJson = False, debug: opt.Debug = False) -> None:
-    """Work out a folder's comparison again and write its report; the sweep need not be finished."""
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUNS...", help="folders that `textlstm run` writes")],
+    as_json: opt.AsJson = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Write the report of a folder anew, finished or not; of three or more, say what depth gains over the sets."""
     from textlstm.cli_grid import show_report
 
-    show_report(runs, as_json=as_json)
+    for folder in runs:
+        show_report(folder, as_json=as_json and len(runs) == 1, quiet=as_json and len(runs) > 1)
+    if len(runs) > 1:
+        from textlstm.analysis.sets import across_sets
+        from textlstm.analysis.tables import across_table
+        from textlstm.cli_progress import print_table
+
+        found = across_sets(runs)
+        if as_json:
+            typer.echo(json.dumps([depth.model_dump() for depth in found], indent=1))
+            return
+        print_table(across_table(found))

@@ -69,3 +69,8 @@ def fake_grid(tmp_path, tiny_recipe, make_run):
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session", name="write_grid")
+def _write_grid():
+    return write_grid

@@ -58,8 +58,8 @@ def test_simultaneous_band_covers(seeds):
 def test_simultaneous_band_covers_widely(seeds, correlation, noise):
     covered, width = coverage(seeds, studies=1000, correlation=correlation, noise=noise)
     print(f"{seeds} seeds, correlation {correlation}, {noise}: covers {covered:.3f}, width {width:.2f}")
-    # 3 seeds are a preview: the correlation of six sizes can hardly be told from them.
-    assert (0.92 if seeds == 3 else 0.93) <= covered <= 0.98
+    # 3 seeds are a preview: the correlation of six sizes can hardly be told from them. Heavy tails make t cautious.
+    assert (0.92 if seeds == 3 else 0.93) <= covered <= (0.98 if noise == "normal" else 0.99)
     assert width < 1.25
 
 

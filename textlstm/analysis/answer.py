@@ -12,7 +12,7 @@ from textlstm.analysis.summary import (
     DecisionSummary,
     DifferenceSummary,
 )
-from textlstm.analysis.tables import percent, points, size_words
+from textlstm.analysis.wording import layers_words, points, size_words, with_interval
 from textlstm.recipe import Recipe
 
 
@@ -43,7 +43,9 @@ def answer_sentences(
     best = max(row, key=lambda cell: cell.accuracy.value)
     sentences = _beaten_by(baselines, best)
     if decision is None:
-        sentences.append(f"{_layers(best.layers)}: {percent(best.accuracy)} % test accuracy with {size_words(size)}.")
+        sentences.append(
+            f"{layers_words(best.layers)}: {with_interval(best.accuracy)} % test accuracy with {size_words(size)}."
+        )
         return sentences
     sentences.append(decision.words)
     sentences.append(_price(setting, size, differences, costs))
@@ -60,11 +62,13 @@ def _beaten_by(baselines: Sequence[BaselineSummary], best: CellSummary) -> list[
     if gain is None or gain.value >= 0:
         return []
     sure = gain.high is not None and gain.high < 0
-    return [
-        f"A plain method {'beats' if sure else 'scores higher than'} every stack here: {rival.words} reaches"
-        f" {percent(rival.accuracy)} % with {size_words(best.size)}, the best stack ({_layers(best.layers)})"
-        f" {percent(best.accuracy)} %" + ("." if sure else f"; the difference of {points(gain)} points may be chance.")
-    ]
+    verb = "beats" if sure else "scores higher than"
+    stack = f"the best stack ({layers_words(best.layers)}) {with_interval(best.accuracy)} %"
+    words = (
+        f"A plain method {verb} every stack here: {rival.words} reaches {with_interval(rival.accuracy)} % with"
+        f" {size_words(best.size)} labels, {stack}"
+    )
+    return [f"{words}." if sure else f"{words}; the difference of {with_interval(gain, points)} points may be chance."]
 
 
 def _price(
@@ -84,14 +88,11 @@ def _price(
         times.append(f"{high.latency_ms['1'][0] / low.latency_ms['1'][0]:.1f} times the latency")
     ratio = high.parameters_without_embeddings / low.parameters_without_embeddings
     times.append(f"{ratio:.1f} times the parameters outside the embeddings")
+    change = with_interval(gain.accuracy, points)
     return (
-        f"Going from {_layers(low.layers)} to {high.layers} changes test accuracy by {points(gain.accuracy)} points"
-        f" with {size_words(size)}, and takes {', '.join(times[:-1])} and {times[-1]}."
+        f"Going from {layers_words(low.layers)} to {high.layers} changes test accuracy by {change} points with"
+        f" {size_words(size)} labels, and takes {', '.join(times[:-1])} and {times[-1]}."
     )
-
-
-def _layers(count: int) -> str:
-    return f"{count} layer{'s' if count != 1 else ''}"
 
 
 def method_words(grid: Grid, recipe: Recipe) -> dict[str, str]:

@@ -11,6 +11,7 @@ from textlstm.analysis.summary import CrossingSummary, CurveSummary
 from textlstm.results import Estimate
 from textlstm.stats.crossings import crossing
 from textlstm.stats.curves import difference_band, gain_per_doubling, mean_curves, text_covariance
+from textlstm.stats.extrapolation import FEWEST_SIZES, extrapolated_crossing
 
 Floats = NDArray[np.float64]
 
@@ -72,11 +73,16 @@ def _crossing(
     name = f"{_name(deep)} minus {_name(shallow)}"
     band = difference_band(by_seed[1], by_seed[0], sizes=sizes, name=name, text_covariance=covariance)
     found = crossing(band, deep=_name(deep), shallow=_name(shallow))
+    words = [found.sentence]
+    if len(sizes) >= FEWEST_SIZES:
+        names = _name(deep), _name(shallow)
+        ahead = extrapolated_crossing(by_seed[1], by_seed[0], sizes=sizes, names=names, text_covariance=covariance)
+        words.append(f"beyond the measured sizes, {ahead.sentence}")
     return CrossingSummary(
         setting=setting,
         shallow=shallow,
         deep=deep,
-        words=found.sentence,
+        words="; ".join(words),
         intervals=[(stretch.low, stretch.high) for stretch in found.intervals],
     )
 

@@ -11,10 +11,13 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from textlstm.analysis.summary import BaselineSummary, CellSummary, Comparison
-from textlstm.results import Estimate, Run
+from textlstm.analysis.wording import count, duration, layers_words, points, size_words, with_interval
+from textlstm.results import Run
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from textlstm.analysis.sets import DepthAcrossSets
 
 RESULTS_FILE = "results.parquet"
 RESULTS_CSV = "results.csv"
@@ -39,7 +42,7 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
         table = Table(title=title, min_width=min(len(title), 100), title_justify="left", show_lines=True)
         table.add_column("layers", justify="right")
         for size in sizes:
-            table.add_column(size_words(size), justify="right")
+            table.add_column(f"{size_words(size)} labels", justify="right")
         places = {(cell.layers, cell.size): cell for cell in cells}
         for layers in sorted({cell.layers for cell in cells}):
             found = [places.get((layers, size)) for size in sizes]
@@ -50,7 +53,7 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
             for baseline in comparison.baselines:
                 by_name.setdefault(baseline.name, {})[baseline.size] = baseline
             for name, rows in by_name.items():
-                table.add_row(name, *[percent(rows[size].accuracy) if size in rows else "" for size in sizes])
+                table.add_row(name, *[with_interval(rows[size].accuracy) if size in rows else "" for size in sizes])
         tables.append(table)
     return tables
 
@@ -74,38 +77,37 @@ def explain_tables(comparison: Comparison) -> str:
     return words
 
 
-def size_words(size: int | str) -> str:
-    """Name a size, such as "500 labels" or "all labels"."""
-    return f"{size:,} labels" if isinstance(size, int) else "all labels"
+def across_table(depths: Sequence[DepthAcrossSets]) -> Table:
+    """Lay out what each depth gains over several data sets.
 
+    Args:
+        depths: of `sets.across_sets`.
 
-def percent(estimate: Estimate) -> str:
-    """Write a share as "87.1 [86.0, 88.2]", in %."""
-    interval = (
-        f" [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
-        if estimate.low is not None and estimate.high is not None
-        else ""
-    )
-    return f"{100 * estimate.value:.1f}{interval}"
+    Returns:
+        A rich table, in points of accuracy.
+    """
+    from rich.table import Table
 
-
-def points(estimate: Estimate) -> str:
-    """Write a difference of shares as "+1.2 [-0.3, +2.7]", in points."""
-    interval = (
-        f" [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
-        if estimate.low is not None and estimate.high is not None
-        else ""
-    )
-    return f"{100 * estimate.value:+.1f}{interval}"
-
-
-def short_count(count: float) -> str:
-    """Write a count with K or M."""
-    return f"{count / 1e6:.2f} M" if count >= 999_500 else f"{count / 1e3:.0f} K"
+    first = depths[0]
+    title = f"Gain over {layers_words(first.shallow)} in points, on {len(first.sets)} data sets"
+    table = Table(title=title, min_width=len(title), title_justify="left")
+    for head in ("layers", *first.sets, "mean", "a new set", "error taken away %", "chance to be better %"):
+        table.add_column(head, justify="right")
+    for depth in depths:
+        low, high = depth.new_set
+        table.add_row(
+            str(depth.deep),
+            *[with_interval(gain, points) for gain in depth.by_set],
+            with_interval(depth.mean, points),
+            f"[{points(low)}, {points(high)}]",
+            with_interval(depth.interquartile_mean, points),
+            with_interval(depth.improvement),
+        )
+    return table
 
 
 def _cell_words(cell: CellSummary) -> str:
-    return f"{percent(cell.accuracy)}\n{short_count(cell.parameters)}  {cell.train_seconds:.1f} s"
+    return f"{with_interval(cell.accuracy)}\n{count(cell.parameters)}  {duration(cell.train_seconds)}"
 
 
 def results_table(runs: Sequence[Run]) -> pa.Table:
