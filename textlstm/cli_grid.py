@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -87,6 +88,7 @@ def compare(
     batch_size: opt.BatchSize = None,
     learning_rate: opt.LearningRate = None,
     device: opt.Device = None,
+    threads: opt.Threads = None,
     on_bad_rows: opt.OnBadRows = None,
     settings: opt.Settings = None,
     as_json: opt.AsJson = False,
@@ -96,7 +98,7 @@ def compare(
     """Compare depths on your own data: writes a recipe and runs it, with plain baselines beside it."""
     own = ("layers", "seeds", "sizes")  # here they are axes, not the settings of one run
     options = {key: value for key, value in ctx.params.items() if key not in own}
-    name = opt.run_name(out or Path(data).with_suffix(""))
+    name = opt.run_name(out) if out else _name_of(data)
     grid: dict[str, Any] = {
         "grid.layers": _numbers(layers, "--layers"),
         "grid.seeds": seeds,
@@ -154,14 +156,15 @@ def _run(
         texts = sum(split.texts.nbytes for split in campaign.data.splits.values())
         executor = _executor(recipe, workers, ray_address, progress, data_bytes=texts)
         done = conduct(
-            campaign, folder, executor=executor, command=shlex.join(["textlstm", *sys.argv[1:]]), listener=listener
+            campaign, folder, executor=executor, command=repeatable_command(sys.argv[1:]), listener=listener
         )
     if not done.runs:
         _, failure = done.failures[0]
         raise TrainingError(f"All {len(done.failures)} runs failed; the first: {failure.reason}")
     show_report(folder, as_json=as_json)
     if done.failures:
-        typer.echo(f"{len(done.failures)} runs failed; textlstm status {folder} says why.", err=True)
+        failed = len({cell.path for cell, _ in done.failures})
+        typer.echo(f"{failed} run{'s' if failed > 1 else ''} failed; textlstm status {folder} says why.", err=True)
         raise typer.Exit(1)
 
 
@@ -237,8 +240,38 @@ def _write_recipe(recipe: Recipe, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "compare.yaml"
-    head = f"# Written by textlstm compare; textlstm run {path} --out {folder} goes on with it.\n"
+    again = shlex.join(["textlstm", "run", str(path), "--out", str(folder)])
+    head = f"# Written by textlstm compare; {again} goes on with it.\n"
     path.write_text(head + yaml.safe_dump(recipe.model_dump(mode="json", exclude_unset=True), sort_keys=False), "utf-8")
+
+
+def repeatable_command(arguments: Sequence[str]) -> str:
+    """Write a command so that it repeats the result elsewhere: without where it ran, how it was shown, and local paths.
+
+    Args:
+        arguments: of the command line, without the program's name.
+
+    Returns:
+        Such as "textlstm run sst2 --set grid.seeds=5".
+    """
+    kept, rest = ["textlstm"], iter(arguments)
+    for word in rest:
+        if word in ("--out", "--workers", "--ray-address"):
+            next(rest, None)
+        elif word not in ("--quiet", "--json", "--debug") and not word.startswith(
+            ("--out=", "--workers=", "--ray-address=")
+        ):
+            kept.append(Path(word).name if Path(word).is_absolute() else word)
+    return shlex.join(kept)
+
+
+def _name_of(data: str) -> str:
+    """Name a comparison after its data: a Hub id, or a file or folder without its ending."""
+    path = Path(data)
+    if path.exists():
+        whole = path.resolve()
+        return opt.run_name(whole.with_suffix("") if whole.is_file() else whole)
+    return opt.run_name(Path(data.replace("/", "-")))
 
 
 def _numbers(text: str, option: str) -> list[int]:

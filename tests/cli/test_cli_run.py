@@ -10,6 +10,7 @@ import time
 import pytest
 
 from textlstm import cli_progress
+from textlstm.cli_grid import repeatable_command
 from textlstm.errors import RecipeError
 from textlstm.results import read_run
 
@@ -162,7 +163,7 @@ def test_a_failed_cell_is_told_and_the_others_are_reported(folder, tmp_path, inv
     monkeypatch.setattr(TrainCell, "__call__", fail_once_deep)
     done = invoke("run", folder / "mine.yaml", "--out", tmp_path, "--workers", "1")
     assert done.code == 1
-    assert "1 runs failed; textlstm status" in done.err
+    assert "1 run failed; textlstm status" in done.err
     assert "2 x 8" in done.out
     assert "memory" in (tmp_path / "report.md").read_text()
     monkeypatch.undo()
@@ -189,6 +190,24 @@ def test_compare_writes_a_recipe_and_runs_it(folder, tmp_path, succeed, fail):
     assert again.out == done.out
     assert "--layers takes whole numbers" in fail(2, *given, "--layers", "four")
     assert "--sizes takes numbers" in fail(2, *given, "--sizes", "many")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (["run", "sst2", "--out", "/tmp/x", "--workers", "2", "--quiet"], "textlstm run sst2"),
+        (["run", "/home/me/mine.yaml", "--set", "grid.seeds=5", "--json"], "textlstm run mine.yaml --set grid.seeds=5"),
+        (["compare", "my data.csv", "--out=x", "--layers", "1-3"], "textlstm compare 'my data.csv' --layers 1-3"),
+    ],
+)
+def test_the_command_that_repeats_a_grid_names_no_place(given, kept):
+    assert repeatable_command(given) == kept
+
+
+def test_compare_names_its_folder_after_the_data(folder, monkeypatch, succeed):
+    monkeypatch.chdir(folder)
+    said = succeed("compare", "train.csv", "--dry-run")
+    assert said.out.splitlines()[0].strip() == "train"
 
 
 def test_compare_chooses_sizes_by_the_data(folder, tmp_path, succeed):
