@@ -31,6 +31,9 @@ bench: $(READY)  ## the measured claims; needs TEXTLSTM_DATA_DIR and an idle mac
 	$(BIN)/pip install --quiet --constraint constraints.txt -e ".[bench]"
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/interval_coverage.py
+	$(BIN)/python benchmarks/sweep_overhead.py
+	$(BIN)/python benchmarks/report_speed.py
 
 clean:  ## the virtual environment and caches; runs are kept
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

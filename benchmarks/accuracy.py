@@ -22,7 +22,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from textlstm.experiment.campaign import run_recipe
-from textlstm.recipe import load_recipe
+from textlstm.recipe_files import load_recipe
 from textlstm.stats.intervals import mean_interval
 from textlstm.text.datasets import TextData
 from textlstm.text.protocol import load_recipe_data

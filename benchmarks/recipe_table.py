@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from textlstm.experiment.grid import plan_cells
-from textlstm.recipe import Recipe, load_recipe
+from textlstm.recipe import Recipe
+from textlstm.recipe_files import load_recipe
 from textlstm.text.corpora import is_corpus
 
 RECIPES = Path(__file__).parents[1] / "recipes"

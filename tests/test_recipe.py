@@ -6,17 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textlstm.errors import RecipeError
-from textlstm.recipe import (
-    Recipe,
-    describe_key,
-    find_recipe,
-    flatten,
-    known_keys,
-    load_recipe,
-    parse_override,
-    shipped_recipes,
-    validate,
-)
+from textlstm.recipe import Recipe, describe_key, flatten, known_keys, validate
+from textlstm.recipe_files import find_recipe, load_recipe, parse_override, shipped_recipes
 
 PLAIN = {"name": "x", "data": {"source": "pydocs"}}
 
@@ -200,3 +191,35 @@ def test_every_key_is_described():
 def test_writing_a_default_out_does_not_move_the_fingerprint():
     explicit = Recipe.model_validate({**PLAIN, "training": {"epochs": Recipe.model_validate(PLAIN).training.epochs}})
     assert explicit.fingerprint() == validate(PLAIN, origin="test").fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("data.pool", "on the same data"),
+        ("data.score_test", "on the same data"),
+        ("name", "changes no result"),
+        ("delta", "changes no result"),
+        ("preview", "changes no result"),
+        ("trackers", "changes no result"),
+        ("modl.join", "did you mean"),
+    ],
+)
+def test_what_is_no_setting_of_a_run_is_no_axis(key, words):
+    with pytest.raises(RecipeError, match=words):
+        validate({"name": "x", "data": {"source": "y"}, "grid": {"axes": {key: [1, 2]}}}, origin="the tests")
+
+
+def test_an_axis_can_be_set_by_its_dotted_name():
+    recipe = validate({"name": "x", "data": {"source": "y"}}, origin="the tests")
+    changed = recipe.override(dict([parse_override("grid.model.join=[plain, residual]")]))
+    assert changed.grid.axes == {"model.join": ["plain", "residual"]}
+    again = changed.override({"grid.model.join": ["dense"], "grid.tuning.trials": 3})
+    assert (again.grid.axes, again.grid.tuning.trials) == ({"model.join": ["dense"]}, 3)
+
+
+@pytest.mark.parametrize("control", ["matched_parameters", "matched_compute"])
+def test_widths_and_matched_depths_exclude_each_other(control):
+    grid = {"layers": [1, 2], "widths": [8, 4], "controls": [control]}
+    with pytest.raises(RecipeError, match="leave one of the two out"):
+        validate({"name": "x", "data": {"source": "y"}, "grid": grid}, origin="the tests")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from textlstm.model import TextLSTMForSequenceClassification as TextLSTMForSequenceClassification
     from textlstm.model import TextLSTMModel as TextLSTMModel
     from textlstm.recipe import Recipe as Recipe
-    from textlstm.recipe import load_recipe as load_recipe
+    from textlstm.recipe_files import load_recipe as load_recipe
     from textlstm.results import Run as Run
     from textlstm.text.checks import check_data as check_data
     from textlstm.text.datasets import load_data as load_data
@@ -42,7 +42,7 @@ _HOMES = {
     "evaluate_predictions": "training.evaluation",
     "finetune": "training.finetuning",
     "load_data": "text.datasets",
-    "load_recipe": "recipe",
+    "load_recipe": "recipe_files",
     "read_runs": "experiment.runs",
     "run_recipe": "experiment.campaign",
     "train_tokenizer": "text.tokenization",

@@ -65,11 +65,11 @@ def _before_any_command(
     """Take the options that stand before a command."""
 
 
-app.command()(run)
-app.command()(compare)
+app.command(short_help="Compare depths as a recipe says.")(run)
+app.command(short_help="Compare depths on your own data.")(compare)
 
 
-@app.command()
+@app.command(short_help="Train one classifier and save it.")
 def train(
     ctx: typer.Context,
     data: opt.Data,
@@ -138,13 +138,13 @@ def train(
     )
 
 
-app.command()(evaluate)
-app.command()(predict)
-app.command()(status)
-app.command()(report)
+app.command(short_help="Score a model on labeled data.")(evaluate)
+app.command(short_help="Label texts with a model.")(predict)
+app.command(short_help="Show how far a sweep is.")(status)
+app.command(short_help="Write the report of finished runs anew.")(report)
 
 
-@app.command()
+@app.command(short_help="Report on data before training.")
 def check(
     ctx: typer.Context,
     data: opt.Data,

@@ -13,7 +13,8 @@ import typer
 from textlstm import cli_options as opt
 from textlstm.cli_recipes import Name
 from textlstm.errors import RecipeError, TrainingError
-from textlstm.recipe import Recipe, load_recipe, parse_override
+from textlstm.recipe import Recipe
+from textlstm.recipe_files import load_recipe, parse_override
 
 if TYPE_CHECKING:
     from textlstm.cli_progress import GridProgress
@@ -155,9 +156,7 @@ def _run(
         )
         texts = sum(split.texts.nbytes for split in campaign.data.splits.values())
         executor = _executor(recipe, workers, ray_address, progress, data_bytes=texts)
-        done = conduct(
-            campaign, folder, executor=executor, command=repeatable_command(sys.argv[1:]), listener=listener
-        )
+        done = conduct(campaign, folder, executor=executor, command=repeatable_command(sys.argv[1:]), listener=listener)
     if not done.runs:
         _, failure = done.failures[0]
         raise TrainingError(f"All {len(done.failures)} runs failed; the first: {failure.reason}")
@@ -210,7 +209,7 @@ def _executor(
 
         return RayCluster(None if ray_address == "local" else ray_address)
     if workers is None:
-        workers, note = choose_workers(threads=recipe.threads, data_bytes=data_bytes)
+        workers, note = choose_workers(threads=recipe.threads, device=recipe.device, data_bytes=data_bytes)
         if note:
             progress.say(note)
     return Processes(workers)
@@ -227,7 +226,7 @@ def _show_plan(campaign: Campaign, folder: Path, workers: int | None) -> None:
         campaign.cells,
         campaign.facts,
         folder=folder,
-        workers=workers or choose_workers(threads=campaign.recipe.threads)[0],
+        workers=workers or choose_workers(threads=campaign.recipe.threads, device=campaign.recipe.device)[0],
         data_fingerprint=campaign.data.fingerprint,
     )
     print_table(plan_table(report, title=campaign.recipe.name))

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from textlstm.errors import RunFolderError
-from textlstm.recipe import Recipe, describe_key, parse_override, validate
+from textlstm.recipe import Recipe, describe_key, validate
+from textlstm.recipe_files import parse_override
 
 OPTION_KEYS = {
     "text_column": "data.text_columns",

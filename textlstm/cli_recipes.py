@@ -10,7 +10,7 @@ import typer
 
 from textlstm import cli_options as opt
 from textlstm.errors import RecipeError
-from textlstm.recipe import find_recipe, load_recipe, parse_override, shipped_recipes
+from textlstm.recipe_files import find_recipe, load_recipe, parse_override, shipped_recipes
 
 recipes_app = typer.Typer(help="The recipes that come with the package.", no_args_is_help=True, rich_markup_mode=None)
 

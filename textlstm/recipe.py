@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from pathlib import Path
 from typing import Any, Literal
 
 import yaml
@@ -27,12 +26,7 @@ from textlstm.recipe_sections import (
     TrainingSection,
 )
 
-_HERE = Path(__file__).parent
-RECIPE_FOLDERS = (_HERE / "_recipes", _HERE.parent / "recipes")
-"""Where the shipped recipes lie: inside an installed wheel, and in a checkout."""
-_NOT_IDENTITY = {
-    *("name", "description", "protocol", "reference", "measured", "delta", "grid", "trackers", "preview"),
-}
+_NOT_IDENTITY = {"name", "description", "protocol", "reference", "measured", "delta", "grid", "trackers", "preview"}
 
 
 class Recipe(Section):
@@ -87,8 +81,12 @@ class Recipe(Section):
         for key, values in self.grid.axes.items():
             if key in taken:
                 raise ValueError(f"grid.{key}: that axis is called grid.{taken[key]}")
-            if key not in known_keys() or key.startswith(("grid.", "name", "description")):
-                raise ValueError(f"grid.{key}: no such key{_nearest(key, list(known_keys()))}")
+            if key.partition(".")[0] in _NOT_IDENTITY:
+                raise ValueError(f"grid.{key}: {key} changes no result, so it is no axis")
+            if key not in known_keys():
+                raise ValueError(f"grid.{key}: no such key{nearest(key, list(known_keys()))}")
+            if key.startswith("data."):
+                raise ValueError(f"grid.{key}: all runs of a grid are on the same data; make a recipe for each {key}")
             for value in values:
                 tree = self.model_dump(mode="json", exclude_unset=True, exclude={"grid"})
                 _plant(tree, key, value)
@@ -198,84 +196,6 @@ def validate(tree: object, *, origin: str) -> Recipe:
         raise RecipeError(f"Problems in {origin}:\n" + "\n".join(f"  {line}" for line in lines)) from None
 
 
-def load_recipe(name: str | Path) -> Recipe:
-    """Find a recipe by path or by the name of a shipped one, and read it.
-
-    Args:
-        name: "sst2", "claims/cost", or the path of a YAML file.
-
-    Returns:
-        The recipe.
-
-    Raises:
-        RecipeError: no such recipe, the file is not YAML, or its content is wrong.
-    """
-    path = find_recipe(name)
-    try:
-        tree = yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
-        raise RecipeError(
-            f"{path} should be YAML, and cannot be read as such: {' '.join(str(error).split())}"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path} should be UTF-8 text, and byte {error.start} is not; save it as UTF-8.") from None
-    return validate(tree, origin=str(path))
-
-
-def shipped_recipes() -> dict[str, Path]:
-    """List the recipes that come with the package: name to path, in alphabetical order."""
-    folder = next((folder for folder in RECIPE_FOLDERS if folder.is_dir()), None)
-    if folder is None:
-        return {}
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.yaml"))}
-
-
-def find_recipe(name: str | Path) -> Path:
-    """Resolve a recipe's name or path.
-
-    Args:
-        name: the name of a shipped recipe, or a path.
-
-    Returns:
-        The YAML file.
-
-    Raises:
-        RecipeError: neither a file nor a shipped recipe; the nearest name is suggested.
-    """
-    shipped = shipped_recipes()
-    if str(name) in shipped:
-        return shipped[str(name)]
-    if Path(name).is_file():
-        return Path(name)
-    raise RecipeError(
-        f"A recipe is a YAML file or one of {', '.join(shipped)}, and {str(name)!r} is neither"
-        f"{_nearest(str(name), list(shipped)) or '.'}"
-    )
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """Read one `a.b=c` of the command line.
-
-    Args:
-        text: key, equals sign, and a value in YAML.
-
-    Returns:
-        The dotted key and the value.
-
-    Raises:
-        RecipeError: there is no equals sign or the value is not YAML.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise RecipeError(f"--set takes KEY=VALUE such as model.num_layers=2, and got {text!r}.")
-    try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise RecipeError(
-            f"--set {key}: the value should be plain YAML such as 2, true or [1, 2], and is {value!r}."
-        ) from None
-
-
 def describe_key(dotted: str) -> str:
     """Give the one-line description of a recipe key.
 
@@ -291,6 +211,8 @@ def describe_key(dotted: str) -> str:
 def _plant(tree: dict[str, Any], dotted: str, value: object) -> None:
     """Set one dotted key in nested mappings."""
     *parents, last = dotted.split(".")
+    if parents[:1] == ["grid"] and len(parents) > 1 and parents[1] not in GridSection.model_fields:
+        parents, last = ["grid"], dotted.removeprefix("grid.")  # an axis: its name has dots of its own
     for parent in parents:
         child = tree.setdefault(parent, {})
         if not isinstance(child, dict):
@@ -309,7 +231,7 @@ def _problem(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails is 
     ]
     dotted = ".".join(keys)
     if problem["type"] == "extra_forbidden":
-        return f"{dotted}: no such key{_nearest(dotted, [*known_keys(), *Recipe.model_fields])}"
+        return f"{dotted}: no such key{nearest(dotted, [*known_keys(), *Recipe.model_fields])}"
     if problem["type"] == "missing":
         return f"{dotted}: is needed and absent"
     message = problem["msg"].removeprefix("Value error, ")
@@ -341,8 +263,16 @@ def known_keys(part: type[BaseModel] | None = None, prefix: str = "") -> dict[st
 _ALL_KEYS = {part for key in known_keys() for part in key.split(".")}
 
 
-def _nearest(word: str, known: list[str]) -> str:
-    """Suggest the closest known name, or the closest by its last part."""
+def nearest(word: str, known: list[str]) -> str:
+    """Suggest the closest known name, or the closest by its last part.
+
+    Args:
+        word: what was asked for.
+        known: what there is.
+
+    Returns:
+        Such as "; did you mean model.join?"; empty where nothing is near.
+    """
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if not close:
         by_tail = {key.rpartition(".")[2]: key for key in known}

@@ -216,6 +216,11 @@ class GridSection(Section):
             raise ValueError(f"widths has one number for each of layers; they are {self.widths} and {self.layers}")
         if self.widths is not None and "matched_parameters" in self.controls:
             raise ValueError("widths and matched_parameters both set the width; leave one of the two out")
+        if self.widths is not None and "matched_compute" in self.controls:
+            raise ValueError(
+                "matched_compute counts the operations of depths of one model.hidden_size, and widths gives each its"
+                " own; leave one of the two out"
+            )
         return self
 
 

@@ -7,7 +7,10 @@ finished), `predictions.parquet`, `recipe.yaml` and `environment.json`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ RESULT_FILE = "result.json"
 PREDICTIONS_FILE = "predictions.parquet"
 RECIPE_FILE = "recipe.yaml"
 ENVIRONMENT_FILE = "environment.json"
+PARTIAL_FILES = "*.partial"
+"""What a writer that was killed may leave in a folder; it counts as nothing."""
 
 
 class _Record(BaseModel):
@@ -199,21 +204,42 @@ def write_run(folder: Path, run: Run, predictions: Mapping[str, pa.Table], recip
         recipe_yaml: the effective recipe.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / RECIPE_FILE, recipe_yaml.encode())
-    _replace(folder / ENVIRONMENT_FILE, json.dumps(run.environment, indent=2).encode())
+    replace_file(folder / RECIPE_FILE, recipe_yaml.encode())
+    replace_file(folder / ENVIRONMENT_FILE, json.dumps(run.environment, indent=2).encode())
     # Rows without labels cannot be: every split of a run was scored.
     tables = [table.add_column(0, "split", pa.array([split] * len(table))) for split, table in predictions.items()]
-    partial = folder / f"{PREDICTIONS_FILE}.partial"
-    pq.write_table(pa.concat_tables(tables), partial, compression="zstd", use_dictionary=["split"])
-    partial.replace(folder / PREDICTIONS_FILE)
-    _replace(folder / RESULT_FILE, run.model_dump_json(indent=1).encode())
+    with replacing(folder / PREDICTIONS_FILE) as partial:
+        pq.write_table(pa.concat_tables(tables), partial, compression="zstd", use_dictionary=["split"])
+    replace_file(folder / RESULT_FILE, run.model_dump_json(indent=1).encode())
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, whoever else writes it at the same time.
+
+    Args:
+        path: in a folder that exists; what is there is replaced.
+        content: the whole file.
+    """
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give writers that take a path a temporary one, which takes the file's place when the block ends well.
+
+    Args:
+        path: in a folder that exists; what is there is replaced.
+
+    Yields:
+        A path beside it that no other process and no other call uses; nothing is left there after an error.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def refuse_finished(folder: Path) -> None:

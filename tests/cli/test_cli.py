@@ -10,7 +10,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from textlstm import cli_progress
-from textlstm.recipe import load_recipe
+from textlstm.recipe_files import load_recipe
 from textlstm.results import read_run
 
 COMMANDS = ["run", "train", "evaluate", "predict", "check", "recipes"]

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from textlstm.recipe import load_recipe, shipped_recipes
+from textlstm.recipe_files import load_recipe, shipped_recipes
 
 
 def test_recipes_are_listed_in_words_and_in_json(succeed):

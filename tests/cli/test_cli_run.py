@@ -195,7 +195,7 @@ def test_compare_writes_a_recipe_and_runs_it(folder, tmp_path, succeed, fail):
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
-        (["run", "sst2", "--out", "/tmp/x", "--workers", "2", "--quiet"], "textlstm run sst2"),
+        (["run", "sst2", "--out", "runs/x", "--workers", "2", "--quiet"], "textlstm run sst2"),
         (["run", "/home/me/mine.yaml", "--set", "grid.seeds=5", "--json"], "textlstm run mine.yaml --set grid.seeds=5"),
         (["compare", "my data.csv", "--out=x", "--layers", "1-3"], "textlstm compare 'my data.csv' --layers 1-3"),
     ],

@@ -31,7 +31,7 @@ def test_workers_are_as_many_as_processors_and_memory_allow(
 ):
     monkeypatch.setattr(capacity, "available_threads", lambda: cores)
     monkeypatch.setattr(capacity, "available_memory", lambda: memory)
-    found, note = choose_workers(threads=threads, data_bytes=data)
+    found, note = choose_workers(threads=threads, device="cpu", data_bytes=data)
     assert found == workers
     assert (note is not None) == limited
     if limited:
@@ -80,3 +80,18 @@ def test_without_any_limit_the_machines_own_count_stands(tmp_path, monkeypatch):
     assert available_memory() == 8 * GIB
     (tmp_path / "meminfo").unlink()
     assert available_memory() is None
+
+
+def test_one_run_at_a_time_on_a_graphics_processor(monkeypatch, tmp_path):
+    monkeypatch.setattr(capacity, "available_threads", lambda: 8)
+    monkeypatch.setattr(capacity, "available_memory", lambda: None)
+    monkeypatch.setattr(capacity.shutil, "which", lambda name: None)
+    monkeypatch.setattr(capacity, "_NVIDIA_DEVICE", tmp_path / "nvidia0")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert choose_workers(threads=1) == (8, None)
+    (tmp_path / "nvidia0").touch()
+    for device, workers in (("auto", 1), ("cuda", 1), ("mps", 1), ("cpu", 8)):
+        found, note = choose_workers(threads=1, device=device)
+        assert (found, note is not None) == (workers, workers == 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert choose_workers(threads=1) == (8, None)

@@ -77,3 +77,18 @@ def test_each_scored_cell_counts_as_one_opening_of_the_test_split(tmp_path, tiny
     sweep = run_grid(closed, tmp_path / "closed", run_cell=TrainCell(tiny_data, root=tmp_path), executor=serial)
     assert [set(run.metrics) for run in sweep.runs] == [{"train"}] * 2
     assert count_openings(tmp_path) == 2
+
+
+def test_a_run_that_is_cut_off_counts_as_a_look_at_the_test_split_and_a_trial_does_not(
+    tmp_path, tiny_recipe, tiny_data, monkeypatch
+):
+    def cut_off(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("textlstm.training.finetuning.train", cut_off)
+    run_cell = TrainCell(tiny_data, root=tmp_path)
+    for scored in (False, True):
+        (cell,) = plan_cells(tiny_recipe({"data.score_test": scored}))
+        with pytest.raises(KeyboardInterrupt):
+            run_cell(cell, tmp_path / cell.path)
+        assert count_openings(tmp_path) == int(scored)

@@ -16,7 +16,8 @@ from textlstm.experiment.controls import (
     tuning_draws,
     width_words,
 )
-from textlstm.experiment.grid import TUNING_SEED, DataFacts, plan_cells, plan_tuned
+from textlstm.experiment.grid import TUNING_SEED, DataFacts, plan_cells, plan_notes, plan_tuned
+from textlstm.experiment.tuned import chosen_trials
 from textlstm.recipe import validate
 from textlstm.recipe_arithmetic import stack_size
 from textlstm.results import Estimate
@@ -125,7 +126,7 @@ def test_trials_are_the_same_draws_at_every_depth_and_never_open_the_test_split(
     assert not any(kinds[:first_seed]) and all(kinds[first_seed : first_seed + 24])
 
 
-def test_the_best_trial_on_validation_is_run_on_fresh_seeds(make_run):
+def test_the_best_trial_on_validation_is_run_on_fresh_seeds(make_run, tmp_path):
     recipe = grid_of(seeds=2, controls=["tuned"])
     trials = trial_cells(plan_cells(recipe, FACTS))
     best = {1: 5, 2: 0, 3: 7}
@@ -135,7 +136,7 @@ def test_the_best_trial_on_validation_is_run_on_fresh_seeds(make_run):
         loss = 0.1 if cell.others["trial"] == best[cell.layers] else 0.5
         metrics = run.metrics["train"].model_copy(update={"log_loss": Estimate(value=loss)})
         runs.append(run.model_copy(update={"cell": cell.coordinates, "metrics": {"validation": metrics}}))
-    tuned = plan_tuned(recipe, FACTS, runs)
+    tuned = plan_tuned(recipe, FACTS, chosen_trials(tmp_path, runs))
     assert [(cell.seed, cell.layers) for cell in tuned] == [(seed, layers) for seed in (0, 1) for layers in (1, 2, 3)]
     draws = tuning_draws(recipe.grid, seed=TUNING_SEED)
     for cell in tuned:
@@ -143,8 +144,47 @@ def test_the_best_trial_on_validation_is_run_on_fresh_seeds(make_run):
         assert cell.recipe.training.learning_rate == draws[best[cell.layers]]["training.learning_rate"]
         assert cell.others == {"control": "tuned"}
     # A depth whose trials all failed has nothing to run; the others go on.
-    assert {cell.layers for cell in plan_tuned(recipe, FACTS, runs[::3])} == {1}
-    assert plan_tuned(recipe, FACTS, []) == []
+    assert {cell.layers for cell in plan_tuned(recipe, FACTS, chosen_trials(tmp_path, runs[::3]))} == {1}
+    assert plan_tuned(recipe, FACTS, {}) == []
+    # While a search may go on, a place is settled by all of its trials only.
+    assert len(chosen_trials(tmp_path, runs[:-1], needed=8)) == 2
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"widths": [10, 20, 30], "axes": {"model.hidden_size": [16, 24]}},
+        {"controls": ["tuned"], "axes": {"training.learning_rate": [0.001, 0.002]}},
+        {"controls": ["matched_compute"], "axes": {"training.update_share": [0.5, 1.0]}},
+        {"controls": ["matched_compute"], "axes": {"training.patience": [1, 2]}},
+        {"axes": {"model.join": ["plain", "plain"]}},
+        {"axes": {"training.checkpoint_seconds": [100, 200]}},
+    ],
+)
+def test_an_axis_that_another_part_of_the_grid_sets_is_refused(grid):
+    with pytest.raises(RecipeError, match=f"{next(iter(grid['axes']))}=.* are the same run"):
+        plan_cells(grid_of(**grid), FACTS)
+
+
+def test_a_search_needs_a_size_with_validation_rows():
+    recipe = grid_of(sizes=[100], controls=["tuned"])
+    with pytest.raises(RecipeError, match="none of the sizes 100 has any"):
+        plan_cells(recipe, FACTS)
+    few = DataFacts(train_rows=200)
+    with pytest.raises(RecipeError, match="sizes full has any"):
+        plan_cells(grid_of(sizes=["full"], controls=["tuned"]), few)
+    given = DataFacts(train_rows=200, given_validation=True)
+    assert len(plan_cells(grid_of(sizes=["full"], controls=["tuned"]), given)) == 3 * 8
+    assert plan_notes(grid_of(sizes=["full"], controls=["tuned"]), given) == []
+    mixed = plan_notes(grid_of(sizes=[100, 300, "full"], controls=["fixed_width", "tuned"]), given)
+    assert ["100" in note or "300" in note for note in mixed] == [True, True]
+
+
+def test_every_axis_is_in_the_label_of_its_setting():
+    cells = plan_cells(grid_of(seeds=2, axes={"threads": [1, 2], "model.join": ["plain", "dense"]}), FACTS)
+    assert {setting_label(cell.coordinates) for cell in cells} == {
+        f"fixed_width, threads={threads}, model.join={join}" for threads in (1, 2) for join in ("plain", "dense")
+    }
 
 
 def test_cells_of_two_controls_that_are_the_same_run_share_a_folder_and_no_others_do():

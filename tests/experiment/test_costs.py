@@ -18,7 +18,7 @@ def fill(make_run, make_predictions, tiny_data):
     """Plans a grid and writes a run for the cells that a test wants."""
 
     def write(folder, recipe, wanted=lambda cell: True):
-        facts = DataFacts(num_labels=2, train_rows=60, mean_tokens=7.4)
+        facts = DataFacts(num_labels=2, train_rows=60, mean_tokens=7.4, given_validation=True)
         cells = plan_cells(recipe, facts)
         write_plan(folder, make_plan(recipe, tiny_data, facts, cells, command="textlstm run"))
         for cell in filter(wanted, cells):

@@ -168,3 +168,39 @@ def test_a_sweep_may_run_beside_other_threads(tmp_path, cells):
     thread.start()
     thread.join(60)
     assert len(found) == 6
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+
+from fast_grid import FastCell, fast_recipe
+
+from textlstm.experiment.executors import Processes
+from textlstm.experiment.sweep import run_grid
+
+folder = Path(sys.argv[1])
+run_grid(fast_recipe(layers=4, seeds=4), folder / "runs", run_cell=FastCell(folder / "log"), executor=Processes(2))
+"""
+
+
+def test_a_script_without_a_main_guard_is_told_so_after_a_few_workers(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py", tmp_path],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "3 worker processes in a row ended before they could begin" in done.stderr.splitlines()[-1]
+    assert "__main__" in done.stderr.splitlines()[-1]
+    assert done.stderr.count("bootstrapping phase") <= 4  # one may be on its way; without the limit 32
+
+
+def test_cells_that_end_their_workers_are_no_sign_of_a_wrong_script(tmp_path, cells):
+    faults = {str(cell.path): ("kill", 9) for cell, _ in cells}
+    outcomes = list(Processes(2)(cells, FastCell(tmp_path / "log", faults=faults)))
+    assert [outcome.kind for _, outcome in outcomes] == ["killed_worker"] * 6

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fast_grid import FastCell, fast_recipe, told
 
-from textlstm.errors import MissingExtraError
+from textlstm.errors import MissingExtraError, RecipeError
 from textlstm.experiment.cells import TrainCell
 from textlstm.experiment.executors import serial
 from textlstm.experiment.grid import plan_cells
@@ -97,3 +97,64 @@ def test_training_on_a_cluster_of_this_machine_alone_gives_what_training_here_gi
     path = plan_cells(recipe)[0].path
     assert read_predictions(tmp_path / "there" / path, "test") == read_predictions(tmp_path / "here" / path, "test")
     assert count_openings(tmp_path / "there") == 1
+
+
+class FakeRay:
+    """Takes note of how it is started; a cluster at an address is not there."""
+
+    def __init__(self):
+        self.started = []
+
+    def is_initialized(self):
+        return False
+
+    def init(self, address, **_):
+        self.started.append(address)
+        if address != "local":
+            raise ConnectionError("nobody answers\nsecond line")
+
+    def put(self, what):
+        return what
+
+    def remote(self, **_):
+        return lambda function: None
+
+    def nodes(self):
+        return [
+            {"Alive": True, "Resources": {"CPU": 2.0}},
+            {"Alive": False, "Resources": {"CPU": 64.0}},
+            {"Alive": True, "Resources": {}},
+        ]
+
+    def cluster_resources(self):
+        return {"CPU": 66.0}
+
+    def shutdown(self):
+        self.started.append("end")
+
+
+@pytest.fixture
+def fake_ray(monkeypatch):
+    fake = FakeRay()
+    monkeypatch.setattr("textlstm.experiment.ray_executor._import_ray", lambda: fake)
+    return fake
+
+
+def test_no_cluster_is_started_for_nothing_to_run(fake_ray, tmp_path):
+    assert list(RayCluster()(iter([]), FastCell(tmp_path / "log"))) == []
+    assert fake_ray.started == []
+
+
+def test_a_cluster_that_cannot_be_reached_is_one_sentence(fake_ray, tmp_path):
+    executor = RayCluster("10.0.0.1:1")
+    with pytest.raises(RecipeError, match=r"'10\.0\.0\.1:1' cannot be reached \(nobody answers\)"):
+        run_grid(fast_recipe(), tmp_path, run_cell=FastCell(tmp_path / "log"), executor=executor)
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+@pytest.mark.parametrize("address", [None, "local"])
+def test_a_local_cluster_is_our_own_and_runs_wider_than_any_node_are_refused(fake_ray, tmp_path, address):
+    recipe = fast_recipe().override({"threads": 3})
+    with pytest.raises(RecipeError, match="3 threads, and the largest node of the Ray cluster has 2 processors"):
+        run_grid(recipe, tmp_path, run_cell=FastCell(tmp_path / "log"), executor=RayCluster(address))
+    assert fake_ray.started == ["local", "end"]

@@ -6,7 +6,7 @@ import pytest
 
 from textlstm.errors import RunFolderError
 from textlstm.experiment.runs import finished_run, read_runs
-from textlstm.recipe import load_recipe
+from textlstm.recipe_files import load_recipe
 from textlstm.results import RESULT_FILE, read_predictions, read_run, write_run
 
 

@@ -16,7 +16,7 @@ from textlstm.experiment.cells import TrainCell
 from textlstm.experiment.executors import Processes, serial
 from textlstm.experiment.grid import plan_cells
 from textlstm.experiment.locks import LOCK_FILE, Holder
-from textlstm.experiment.shared_rows import SharedRows, rows_key, scratch_folder
+from textlstm.experiment.shared_rows import MappedRows, rows_key, scratch_folder
 from textlstm.experiment.sweep import run_grid
 from textlstm.results import read_predictions
 from textlstm.text.datasets import load_data
@@ -87,7 +87,7 @@ def check_same(ours, theirs):
 )
 def test_shared_rows_are_the_rows_that_preparing_gives(tmp_path, tiny_recipe, tiny_data, changes):
     recipe = tiny_recipe(changes)
-    shared = SharedRows.share(tiny_data, tmp_path)
+    shared = MappedRows.share(tiny_data, tmp_path)
     check_same(shared.prepared(recipe, prepare), prepare(recipe, tiny_data))
 
 
@@ -95,30 +95,30 @@ def test_shared_rows_are_the_rows_that_preparing_gives(tmp_path, tiny_recipe, ti
 def test_folds_and_held_out_rows_are_found_again(tmp_path, tiny_recipe, planted, fold):
     data = load_data(planted(600, 2))
     recipe = tiny_recipe({"data.folds": 3, "data.fold": fold, "tokenizer.kind": "word"})
-    ours = SharedRows.share(data, tmp_path).prepared(recipe, prepare)
+    ours = MappedRows.share(data, tmp_path).prepared(recipe, prepare)
     theirs = prepare(recipe, data)
     check_same(ours, theirs)
     plain = tiny_recipe({"data.size": 510})
-    check_same(SharedRows(tmp_path).prepared(plain, prepare), prepare(plain, data))
+    check_same(MappedRows(tmp_path).prepared(plain, prepare), prepare(plain, data))
     assert theirs.rows.test is not None
 
 
 def test_several_labels_a_row_and_unlabeled_splits_survive(tmp_path, tiny_recipe, planted, tiny_data):
     data = several_labels(planted)
     check_same(
-        SharedRows.share(data, tmp_path).prepared(tiny_recipe(), prepare),
+        MappedRows.share(data, tmp_path).prepared(tiny_recipe(), prepare),
         prepare(tiny_recipe(), data),
     )
     unlabeled = replace(tiny_data, splits={**tiny_data.splits, "test": replace(tiny_data.splits["test"], labels=None)})
     (tmp_path / "other").mkdir()
-    shared = SharedRows.share(unlabeled, tmp_path / "other")
+    shared = MappedRows.share(unlabeled, tmp_path / "other")
     for name, split in unlabeled.splits.items():
         same_split(shared.data.splits[name], split)
     check_same(shared.prepared(tiny_recipe(), prepare), prepare(tiny_recipe(), unlabeled))
 
 
 def test_ids_and_texts_are_views_of_the_files(tmp_path, tiny_recipe, tiny_data):
-    prepared = SharedRows.share(tiny_data, tmp_path).prepared(tiny_recipe({"data.size": 20}), prepare)
+    prepared = MappedRows.share(tiny_data, tmp_path).prepared(tiny_recipe({"data.size": 20}), prepare)
     for encoded in prepared.encoded.values():
         for array in (encoded.ids, encoded.offsets):
             assert not array.flags.owndata
@@ -130,7 +130,7 @@ def test_ids_and_texts_are_views_of_the_files(tmp_path, tiny_recipe, tiny_data):
 
 def test_rows_are_made_once_for_all_depths_whoever_asks(tmp_path, tiny_recipe, tiny_data):
     made, barrier, found = [], threading.Barrier(6), []
-    shared = SharedRows.share(tiny_data, tmp_path)
+    shared = MappedRows.share(tiny_data, tmp_path)
 
     def counted(recipe, data):
         made.append((recipe.data.size, recipe.seed))
@@ -139,7 +139,7 @@ def test_rows_are_made_once_for_all_depths_whoever_asks(tmp_path, tiny_recipe, t
     def ask(layers, size):
         barrier.wait()
         found.append(
-            SharedRows(shared.folder).prepared(tiny_recipe({"model.num_layers": layers, "data.size": size}), counted)
+            MappedRows(shared.folder).prepared(tiny_recipe({"model.num_layers": layers, "data.size": size}), counted)
         )
 
     threads = [threading.Thread(target=ask, args=(n, size)) for n in (1, 2, 3) for size in (20, 30)]

@@ -318,3 +318,18 @@ def test_a_cell_that_another_driver_has_given_up_is_not_tried_again_here(tmp_pat
         thread.join()
     assert [(failure.kind, failure.reason) for _, failure in sweep.failures] == [("out_of_memory", "theirs")]
     assert len(told(log, "begin")) == begun
+
+
+def test_a_failure_of_a_run_that_several_cells_share_is_told_once(tmp_path):
+    recipe = fast_recipe().override({"grid.controls": ["fixed_width", "matched_parameters"]})
+    path = next(cell.path for cell in plan_cells(recipe) if cell.others["control"].endswith("shallowest"))
+    told = []
+    sweep = run_grid(
+        recipe,
+        tmp_path,
+        run_cell=FastCell(tmp_path / "log", faults={str(path): ("data", 9)}),
+        executor=serial,
+        on_failure=lambda cell, failure, again: told.append((cell.path, again)),
+    )
+    assert told == [(path, False)]
+    assert len({cell.path for cell, _ in sweep.failures}) == 1 < len(sweep.failures)

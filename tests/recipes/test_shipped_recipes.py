@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from textlstm.experiment.grid import DataFacts, plan_cells
-from textlstm.recipe import RECIPE_FOLDERS, load_recipe, shipped_recipes
+from textlstm.recipe_files import RECIPE_FOLDERS, load_recipe, shipped_recipes
 from textlstm.text.overlap import shared_between_splits
 from textlstm.text.protocol import check_size, load_recipe_data
 from textlstm.training.finetuning import train

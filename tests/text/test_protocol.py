@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textlstm.errors import DataError
-from textlstm.text.datasets import TextData
+from textlstm.text.datasets import TextData, load_data
+from textlstm.text.overlap import shared_notes, text_keys
 from textlstm.text.protocol import (
     check_size,
     labeled_split,
@@ -19,7 +22,7 @@ from textlstm.text.protocol import (
     validation_rows,
     with_test_split,
 )
-from textlstm.text.splits import Split
+from textlstm.text.splits import Split, hold_out
 
 
 def split_of(rows, *, classes=3, seed=0, labeled=True):
@@ -186,3 +189,35 @@ def test_notes_say_how_rows_were_drawn():
         "600 of 3,000 training rows, stratified, seed 7",
         "validation: 90 rows held out of the training rows, stratified, seed 7",
     ]
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 15), st.integers(0, 2)), min_size=20, max_size=80), st.booleans())
+def test_no_text_is_on_both_sides_of_a_held_out_test_split(pairs, alone):
+    pairs = pairs + [(100 + 4 * label + copy, label) for label in range(3) for copy in range(4)]
+    texts = [f"text number {text}{' !' if place % 2 else ''}" for place, (text, _) in enumerate(pairs)]
+    data = load_data((texts, [f"c{label}" for _, label in pairs]))
+    if not alone:
+        data = replace(data, splits={**data.splits, "validation": data.splits["train"].take(np.arange(5))})
+    made = with_test_split(data)
+    train, test = made.splits["train"], made.splits["test"]
+    assert not set(text_keys(train.texts)) & set(text_keys(test.texts))
+    assert sorted([*train.rows, *test.rows]) == list(range(len(pairs)))
+    assert set(train.labels) == {0, 1, 2}
+    # Each class has rows whose text is its own, so that each can be scored.
+    assert set(test.labels) == {0, 1, 2}
+    assert len(test) <= 0.2 * len(pairs) + 1 + 3 * max(Counter(text for text, _ in pairs).values())
+    told = [note for note in made.notes if "are also in" in note or "is also in" in note]
+    assert told == list(shared_notes(made.splits))
+
+
+def test_holding_out_leaves_rows_without_copies_as_they_are_drawn():
+    data = data_of(500)
+    _, drawn = hold_out(data.splits["train"], rows=100, seed=0)
+    assert with_test_split(data).splits["test"].rows.tolist() == drawn.rows.tolist()
+    twice = replace(data, splits={"train": data.splits["train"].take(np.tile(np.arange(500), 2))})
+    numbered = twice.splits["train"]
+    twice = replace(twice, splits={"train": Split(numbered.texts, numbered.labels, np.arange(1000))})
+    made = with_test_split(twice)
+    assert 190 <= len(made.splits["test"]) <= 200  # about as many as asked for, though every text is there twice
+    assert "so that no text is in both" in made.notes[-1]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from textlstm.experiment.linear import FitFeatures, LinearSettings, fit_linear, scaled_features, tfidf_features
 from textlstm.inference.frozen_encoder import Vectors, encode_frozen, encoder_digest, find_encoder
 from textlstm.recipe import Recipe
+from textlstm.results import replacing
 from textlstm.text.datasets import TextData
 from textlstm.text.protocol import UsedRows
 from textlstm.text.splits import Split
@@ -154,7 +155,6 @@ class _Encoder:
             pass  # none yet, or cut off: they are made anew
         vectors = encode_frozen(self.folder, texts, max_length=self.max_length, threads=self.threads)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(f"{self.path.name}.partial")
-        save_file({"vectors": vectors}, partial, metadata={"texts": key})
-        partial.replace(self.path)
+        with replacing(self.path) as partial:
+            save_file({"vectors": vectors}, partial, metadata={"texts": key})
         return vectors

@@ -27,7 +27,7 @@ from textlstm.errors import DataError, RunFolderError
 from textlstm.experiment.baseline_methods import PLAIN_METHODS, Fitted, Method, methods_of
 from textlstm.experiment.openings import note_opening
 from textlstm.recipe import Recipe
-from textlstm.results import PREDICTIONS_FILE, SplitMetrics, predictions_table
+from textlstm.results import PREDICTIONS_FILE, SplitMetrics, predictions_table, replace_file, replacing
 from textlstm.text.datasets import TextData
 from textlstm.text.folds import with_fold
 from textlstm.text.protocol import UsedRows, use_rows
@@ -35,7 +35,7 @@ from textlstm.text.splits import Split
 from textlstm.text.streams import stream
 from textlstm.training.evaluation import evaluate_predictions
 
-__all__ = ["PLAIN_METHODS", "BaselineResult", "read_baselines", "run_baselines"]
+__all__ = ["PLAIN_METHODS", "BaselineResult", "read_baselines", "refuse_other_baselines", "run_baselines"]
 
 BASELINES_FOLDER = "baselines"
 BASELINE_FILE = "baseline.json"
@@ -123,7 +123,7 @@ def run_baselines(
     rows, places = _Rows(recipe, data), _places(recipe)
     methods = methods_of(recipe, data, folder / BASELINES_FOLDER, texts=lambda: rows.splits(places))
     # All are looked at before anything is fitted: one folder of something else stops here.
-    before = {(method.name, place): _finished(folder, place, method, data) for method in methods for place in places}
+    before = _look(methods, places, data, folder)
     results: list[BaselineResult] = []
     for method in methods:
         fitted: dict[bytes, tuple[Fitted, float]] = {}
@@ -142,6 +142,21 @@ def run_baselines(
             if listener is not None:
                 listener(result, spared)
     return results
+
+
+def refuse_other_baselines(recipe: Recipe, data: TextData, folder: Path) -> None:
+    """See that the baselines can be had and that a folder holds no others, before hours go into the runs.
+
+    Args:
+        recipe: with its `grid:` part.
+        data: all splits.
+        folder: of the grid.
+
+    Raises:
+        ModelError: the frozen encoder cannot be found.
+        RunFolderError: the folder holds baselines with other settings or of other data.
+    """
+    _look(methods_of(recipe, data, folder / BASELINES_FOLDER, texts=list), _places(recipe), data, folder)
 
 
 def read_baselines(folder: Path) -> list[BaselineResult]:
@@ -212,6 +227,13 @@ def _fit(method: Method, used: UsedRows, *, threads: int) -> tuple[Fitted, float
     return fitted, time.perf_counter() - started
 
 
+def _look(
+    methods: list[Method], places: list[_Place], data: TextData, folder: Path
+) -> dict[tuple[str, _Place], BaselineResult | None]:
+    """Find what is finished of some methods at some places."""
+    return {(method.name, place): _finished(folder, place, method, data) for method in methods for place in places}
+
+
 def _finished(folder: Path, place: _Place, method: Method, data: TextData) -> BaselineResult | None:
     """Look whether a baseline is there already, and refuse one of other settings or data."""
     path = folder / place.path(method.name) / BASELINE_FILE
@@ -252,12 +274,9 @@ def _write(
     target.mkdir(parents=True, exist_ok=True)
     table = predictions_table(used.test.rows, used.test.labels, chances)
     table = table.add_column(0, "split", pa.array(["test"] * len(table)))
-    partial = target / f"{PREDICTIONS_FILE}.partial"
-    pq.write_table(table, partial, compression="zstd", use_dictionary=["split"])
-    partial.replace(target / PREDICTIONS_FILE)
-    partial = target / f"{BASELINE_FILE}.partial"
-    partial.write_text(result.model_dump_json(indent=1), "utf-8")
-    partial.replace(target / BASELINE_FILE)
+    with replacing(target / PREDICTIONS_FILE) as partial:
+        pq.write_table(table, partial, compression="zstd", use_dictionary=["split"])
+    replace_file(target / BASELINE_FILE, result.model_dump_json(indent=1).encode())
     return result
 
 

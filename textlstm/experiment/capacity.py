@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 WORKER_BYTES = 700 * 2**20
@@ -11,6 +12,7 @@ WORKER_BYTES = 700 * 2**20
 _MEMINFO = Path("/proc/meminfo")
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
+_NVIDIA_DEVICE = Path("/dev/nvidia0")
 
 
 def available_threads() -> int:
@@ -29,17 +31,23 @@ def available_memory() -> int | None:
     return min(rooms, default=None)
 
 
-def choose_workers(*, threads: int, data_bytes: int = 0) -> tuple[int, str | None]:
+def choose_workers(*, threads: int, device: str = "auto", data_bytes: int = 0) -> tuple[int, str | None]:
     """Decide how many runs go on side by side.
 
     Args:
         threads: of one run.
+        device: of the recipe; runs on one graphics processor go one after another.
         data_bytes: what a worker holds of the data, beside the libraries.
 
     Returns:
-        The number of workers, at least 1, and a sentence when memory and not processors sets it.
+        The number of workers, at least 1, and a sentence when something else than the processors sets it.
     """
     by_processors = max(1, available_threads() // threads)
+    if by_processors > 1 and (device in ("cuda", "mps") or (device == "auto" and _has_gpu())):
+        return 1, (
+            "1 run goes at a time, since several on one graphics processor would compete for its memory; --workers sets"
+            " another number, and device=cpu trains on the processors."
+        )
     memory = available_memory()
     if memory is None:
         return by_processors, None
@@ -52,6 +60,13 @@ def choose_workers(*, threads: int, data_bytes: int = 0) -> tuple[int, str | Non
         f" {by_processors}: each needs about {each / 2**20:,.0f} MiB and {memory / 2**20:,.0f} MiB are free; --workers"
         " sets another number."
     )
+
+
+def _has_gpu() -> bool:
+    """Whether torch would likely find an NVIDIA device, without the seconds that asking torch takes."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
+        return False
+    return _NVIDIA_DEVICE.exists() or shutil.which("nvidia-smi") is not None
 
 
 def _free_on_machine() -> int | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from textlstm.experiment.grid import Cell
 from textlstm.experiment.openings import note_opening
-from textlstm.experiment.shared_rows import SharedRows, rows_key, scratch_folder
+from textlstm.experiment.shared_rows import MappedRows, rows_key, scratch_folder
 from textlstm.results import Run, write_run
 from textlstm.text.datasets import TextData
 
@@ -33,7 +33,7 @@ class TrainCell:
         """
         self.root = root
         self._data: TextData | None = data
-        self._shared: SharedRows | None = None
+        self._shared: MappedRows | None = None
         self._scratch: ExitStack | None = None
         self._key = ""
         self._prepared: Prepared | None = None
@@ -53,7 +53,7 @@ class TrainCell:
         """Travel to another process; the first journey writes the files."""
         if self._scratch is not None and self._shared is None:
             assert self._data is not None  # noqa: S101 - only the driver enters the block
-            self._shared = SharedRows.share(self._data, self._scratch.enter_context(scratch_folder()))
+            self._shared = MappedRows.share(self._data, self._scratch.enter_context(scratch_folder()))
         data = self._data if self._shared is None else None
         empty = {"_scratch": None, "_key": "", "_prepared": None}
         return {"root": self.root, "_data": data, "_shared": self._shared, **empty}
@@ -64,7 +64,7 @@ class TrainCell:
         return TrainCell(self._data)
 
     def arrived(self, cell: Cell, run: Run) -> None:
-        """Count an opening of the test split; for a cell that ran on another machine the driver says so.
+        """Count an opening of the test split; a cell that ran on another machine could not reach this folder.
 
         Args:
             cell: what was run.
@@ -86,9 +86,12 @@ class TrainCell:
         from textlstm.training.finetuning import train  # torch and transformers take seconds to import
 
         recipe = cell.recipe
-        trained = train(recipe, prepared=self._rows(cell))
+        prepared = self._rows(cell)
+        # Before, not after: a run that is cut off may have looked already.
+        if self.root is not None and recipe.data.score_test and prepared.rows.test is not None:
+            note_opening(self.root, what=cell.path.as_posix())
+        trained = train(recipe, prepared=prepared)
         run = trained.run.model_copy(update={"cell": cell.coordinates})
-        self.arrived(cell, run)
         write_run(folder, run, trained.predictions, recipe.to_yaml())
         return run
 

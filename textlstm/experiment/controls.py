@@ -26,6 +26,10 @@ CONTROL_WORDS: dict[str, str] = {
 """What each control holds equal, in words for reports."""
 
 
+PLACES = ("control", "fold", "trial", "baseline", "layers", "size", "seed")
+"""Coordinates that every grid may have; all others are axes of one recipe."""
+
+
 def control_names(grid: GridSection) -> list[str]:
     """Spell out a recipe's controls.
 
@@ -115,7 +119,7 @@ def setting_label(coordinates: Mapping[str, Any]) -> str:
     Returns:
         Such as "fixed_width" or "matched_parameters_deepest, model.join=residual".
     """
-    axes = [f"{key}={value}" for key, value in coordinates.items() if "." in key]
+    axes = [f"{key}={value}" for key, value in coordinates.items() if key not in PLACES]
     return ", ".join([coordinates.get("control", "fixed_width"), *axes])
 
 

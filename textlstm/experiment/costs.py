@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from textlstm.errors import RunFolderError
 from textlstm.experiment.controls import setting_label
 from textlstm.experiment.plan import PlannedCell, read_plan
-from textlstm.results import RESULT_FILE, read_run
+from textlstm.results import RESULT_FILE, read_run, replace_file
 
 COST_FILE = "cost.json"
 BATCH_SIZES = (1, 32)
@@ -90,9 +90,7 @@ def measure_costs(folder: Path) -> dict[tuple[str, int], DepthCost]:
     asked = [(subject, tokens) for subject in subjects]
     if stored is None or stored.threads != threads or [(cost.subject, cost.tokens) for cost in stored.costs] != asked:
         stored = _Costs(processor=_processor(), threads=threads, costs=_measure(subjects, tokens, threads))
-        partial = folder / f"{COST_FILE}.partial"
-        partial.write_text(stored.model_dump_json(indent=1), "utf-8")
-        partial.replace(folder / COST_FILE)
+        replace_file(folder / COST_FILE, stored.model_dump_json(indent=1).encode())
     return _by_place(stored)
 
 

@@ -14,8 +14,9 @@ from rich.table import Table
 
 from textlstm.experiment.capacity import WORKER_BYTES
 from textlstm.experiment.controls import setting_label, width_words
-from textlstm.experiment.grid import Cell, DataFacts
+from textlstm.experiment.grid import Cell, DataFacts, plan_notes, plan_tuned
 from textlstm.experiment.runs import finished_run
+from textlstm.experiment.tuned import chosen_trials, searched_place
 from textlstm.recipe import Recipe
 from textlstm.recipe_arithmetic import hidden_sizes, stack_size
 from textlstm.results import Run
@@ -69,6 +70,7 @@ class PlanReport:
         timed: finished runs whose real times the estimate was scaled by; 0 when there are too few.
         workers: runs at a time.
         worker_mb: estimated memory of one worker, in MiB.
+        notes: sentences on what the plan leaves out.
     """
 
     rows: list[PlanRow]
@@ -79,6 +81,7 @@ class PlanReport:
     timed: int
     workers: int
     worker_mb: float
+    notes: list[str]
 
 
 def describe_plan(
@@ -106,28 +109,37 @@ def describe_plan(
     Raises:
         RunFolderError: the folder holds runs with other settings or of other data.
     """
+    runs = _finished(cells, folder, data_fingerprint)
+    tuned: list[Cell] = []
+    chosen: dict[str, int] = {}
+    if folder is not None and "tuned" in recipe.grid.controls:
+        trials = [
+            runs[cell.path].model_copy(update={"cell": cell.coordinates})
+            for cell in cells
+            if "trial" in cell.others and cell.path in runs
+        ]
+        chosen = chosen_trials(folder, trials, needed=recipe.grid.tuning.trials)
+        tuned = plan_tuned(recipe, facts, chosen)
+        runs |= _finished(tuned, folder, data_fingerprint)
+    cells = [*cells, *tuned]
     leaders = {cell.path: cell for cell in reversed(cells)}  # the first cell of each run
-    found = {} if folder is None else {path: folder / path for path in leaders}
-    runs = {
-        path: run
-        for path, place in found.items()
-        if (run := finished_run(place, leaders[path].recipe, data_fingerprint=data_fingerprint)) is not None
-    }
     scale, timed = _scale(leaders, runs)
-    trials = [cell for cell in cells if cell.others.get("trial") == 0]
+    # A place whose search is done has its cells in the plan by now.
+    trials_left = [cell for cell in cells if cell.others.get("trial") == 0 and searched_place(cell) not in chosen]
     left = [cell.work for path, cell in leaders.items() if path not in runs]
-    left += [cell.work for cell in trials for _ in recipe.seeds]
+    left += [cell.work for cell in trials_left for _ in recipe.seeds]
     # A grid cannot take less time than its longest run.
     seconds = scale * max(sum(left) / workers, max(left, default=0.0))
     return PlanReport(
         rows=_rows(cells, facts, runs),
         runs=len(leaders),
         finished=len(runs),
-        after_search=len(trials) * len(recipe.seeds),
+        after_search=len(trials_left) * len(recipe.seeds),
         minutes=seconds / 60,
         timed=timed,
         workers=workers,
         worker_mb=max((_worker_bytes(cell.recipe, facts) for cell in leaders.values()), default=0.0) / 2**20,
+        notes=plan_notes(recipe, facts),
     )
 
 
@@ -192,7 +204,18 @@ def explain_plan(report: PlanReport) -> str:
         else "for training to the last planned epoch on a recent processor"
     )
     words += f" About {_duration(report.minutes)} for what is left, with {at_a_time}, estimated {how}."
-    return f"{words} About {report.worker_mb:,.0f} MiB of memory a worker. Parameters are for the largest vocabulary."
+    words += f" About {report.worker_mb:,.0f} MiB of memory a worker. Parameters are for the largest vocabulary."
+    return " ".join([words, *report.notes])
+
+
+def _finished(cells: Sequence[Cell], folder: Path | None, data_fingerprint: str | None) -> dict[Path, Run]:
+    """The finished runs of a folder, by path."""
+    leaders = {} if folder is None else {folder / cell.path: cell for cell in reversed(cells)}
+    return {
+        cell.path: run
+        for place, cell in leaders.items()
+        if (run := finished_run(place, cell.recipe, data_fingerprint=data_fingerprint)) is not None
+    }
 
 
 def _rows(cells: Sequence[Cell], facts: DataFacts, runs: dict[Path, Run]) -> list[PlanRow]:

@@ -13,10 +13,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process, resource_tracker
 from pathlib import Path
 
+from textlstm.errors import TrainingError
 from textlstm.experiment.failures import Failure, failure_from, failure_of_exit
 from textlstm.experiment.grid import Cell, RunCell
 from textlstm.results import Run
@@ -29,6 +31,9 @@ Outcomes = Generator[tuple[Cell, Outcome], None, None]
 
 Executor = Callable[[Iterable[tuple[Cell, Path]], RunCell], Outcomes]
 """Runs cells, here or elsewhere: given cells with their folders, drawn lazily, and what runs one."""
+
+_READY = "ready"  # a worker's first word, once it has imported the main module
+_STILLBORN = 3  # workers in a row that end before it, after which there is no hope for the next
 
 _SPENT = ("out_of_memory", "killed_worker")  # what a worker does not survive, or not unharmed
 
@@ -89,6 +94,9 @@ class Processes:
 
         Yields:
             Each cell with what came of it, as it ends.
+
+        Raises:
+            TrainingError: workers cannot start.
         """
         if self.workers == 1:
             yield from serial(cells, run_cell)
@@ -98,6 +106,7 @@ class Processes:
         busy: list[_Worker] = []
         failed: set[Path] = set()
         drained = False
+        stillborn = 0
         try:
             while True:
                 while not drained and len(busy) < self.workers:
@@ -115,8 +124,22 @@ class Processes:
                 if not busy:
                     return
                 worker = _first_ready(busy)
+                taken = worker.take()
+                if worker.ready:
+                    stillborn = 0
+                if taken is None:
+                    continue
                 busy.remove(worker)
-                cell, folder, outcome = worker.take()
+                cell, folder, outcome = taken
+                if not worker.ready:
+                    stillborn += 1
+                if stillborn == _STILLBORN:
+                    idle.append(worker)  # to be dismissed with the others
+                    raise TrainingError(
+                        f"{_STILLBORN} worker processes in a row ended before they could begin (the last with exit code"
+                        f" {worker.process.exitcode}); they import the script that started them, so most likely it runs"
+                        " the grid without `if __name__ == '__main__':` around it. Add that, or use one worker."
+                    )
                 if isinstance(outcome, Failure):
                     failed.add(folder)
                 if isinstance(outcome, Failure) and outcome.kind in _SPENT:
@@ -138,7 +161,7 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         # Not daemonic for its own sake (it watches us itself): a cell may start processes of its own.
         self.process = context.Process(target=_serve, args=(theirs, run_cell), name="textlstm-worker")
-        self.used = False
+        self.used = self.ready = False
         self.task: tuple[Cell, Path] | None = None
         _start_without_interrupts(self.process.start)
         theirs.close()  # so that the worker's death is the end of the pipe
@@ -151,11 +174,15 @@ class _Worker:
         except OSError:
             self.pipe.close()
 
-    def take(self) -> tuple[Cell, Path, Outcome]:
-        """Receive what came of the cell; to be called when the pipe or the process has something to say."""
+    def take(self) -> tuple[Cell, Path, Outcome] | None:
+        """Receive what came of the cell, or None for a sign of life; called when pipe or process has a word to say."""
         assert self.task is not None  # noqa: S101 - only busy workers are asked
         try:
-            outcome: Outcome = self.pipe.recv()
+            answer = self.pipe.recv()
+            if answer == _READY:
+                self.ready = True
+                return None
+            outcome: Outcome = answer
         except (EOFError, OSError):  # closed, or cut off in the middle of an answer
             self.process.join()
             outcome = failure_of_exit(self.process.exitcode)
@@ -203,6 +230,8 @@ def _serve(pipe: connection.Connection, run_cell: RunCell) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # each worker has its own share of the cores
+    with suppress(OSError):  # the parent is gone
+        pipe.send(_READY)
     while True:
         try:
             cell, folder = pipe.recv()

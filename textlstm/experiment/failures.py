@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from textlstm.errors import NonFiniteLossError, TextLSTMError, TrainingError
+from textlstm.results import PARTIAL_FILES, replace_file
 
 FAILURE_FILE = "failure.json"
 
@@ -96,9 +97,7 @@ def write_failure(folder: Path, failure: Failure) -> None:
         "host": socket.gethostname(),
         "trace": failure.trace,
     }
-    partial = folder / f"{FAILURE_FILE}.partial"
-    partial.write_text(json.dumps(record, indent=1, ensure_ascii=False), "utf-8")
-    partial.replace(folder / FAILURE_FILE)
+    replace_file(folder / FAILURE_FILE, json.dumps(record, indent=1, ensure_ascii=False).encode())
 
 
 def read_failure(folder: Path) -> Failure | None:
@@ -123,13 +122,13 @@ def read_failure(folder: Path) -> Failure | None:
 
 
 def clear_failure(folder: Path) -> None:
-    """Forget a cell's failure, once it has a result.
+    """Forget a cell's failure, once it has a result, and what killed attempts have left half-written.
 
     Args:
         folder: the cell's folder.
     """
-    for name in (FAILURE_FILE, f"{FAILURE_FILE}.partial"):
-        (folder / name).unlink(missing_ok=True)
+    for path in (folder / FAILURE_FILE, *folder.glob(PARTIAL_FILES)):
+        path.unlink(missing_ok=True)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

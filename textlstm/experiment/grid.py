@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from textlstm.experiment.controls import control_names, control_settings, tuning_draws
+from textlstm.errors import RecipeError
+from textlstm.experiment.controls import PLACES, control_names, control_settings, tuning_draws
 from textlstm.recipe import Recipe
 from textlstm.recipe_arithmetic import stack_size
 from textlstm.recipe_sections import GridSection
@@ -38,11 +39,13 @@ class DataFacts:
         num_labels: outputs of the classifier.
         train_rows: rows of the training split.
         mean_tokens: tokens of a text, cut to the recipe's length.
+        given_validation: whether the data has a validation split of its own, which runs on all rows use.
     """
 
     num_labels: int = 2
     train_rows: int = 10_000
     mean_tokens: float = 20.0
+    given_validation: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,23 +90,55 @@ def plan_cells(recipe: Recipe, facts: DataFacts | None = None) -> list[Cell]:
     Returns:
         Cells, all depths, sizes and controls of one seed before the next seed, so that a grid cut short is a smaller
         grid. The trials of the `tuned` control come after the first seed.
+
+    Raises:
+        RecipeError: a control cannot be met, or two points of an axis are the same run.
     """
-    return list(_Planner(recipe, facts or DataFacts()).cells())
+    planner = _Planner(recipe, facts or DataFacts())
+    if "tuned" in planner.controls and not any(map(planner.has_validation, planner.sizes)):
+        raise RecipeError(
+            "The tuned control chooses settings on validation rows, and none of the sizes"
+            f" {', '.join(map(str, planner.sizes))} has any (from 500 labels on some are held out, and `full` has those"
+            " of the data); name a larger size, or leave tuned out of grid.controls."
+        )
+    cells = list(planner.cells())
+    _refuse_same_runs(cells, recipe)
+    return cells
 
 
-def plan_tuned(recipe: Recipe, facts: DataFacts | None, trials: Sequence[Run]) -> list[Cell]:
-    """Plan the cells of the `tuned` control from its finished trials.
+def plan_tuned(recipe: Recipe, facts: DataFacts | None, chosen: Mapping[str, int]) -> list[Cell]:
+    """Plan the cells of the `tuned` control from the outcome of its search.
 
     Args:
         recipe: with its `grid:` part.
         facts: of the data.
-        trials: runs of the trial cells; trials that failed are absent.
+        chosen: number of the best trial by `place_key`, of `tuned.chosen_trials`.
 
     Returns:
-        For every depth, size and fold that has a trial, one cell a seed with the settings that were best on
-        validation.
+        For every depth, size and fold that has a choice, one cell a seed with the settings of that trial.
     """
-    return list(_Planner(recipe, facts or DataFacts()).tuned(trials))
+    return list(_Planner(recipe, facts or DataFacts()).tuned(chosen))
+
+
+def plan_notes(recipe: Recipe, facts: DataFacts) -> list[str]:
+    """Say what a plan leaves out although the recipe asks for it.
+
+    Args:
+        recipe: with its `grid:` part.
+        facts: of the data.
+
+    Returns:
+        A sentence for each size that the `tuned` control cannot have.
+    """
+    planner = _Planner(recipe, facts)
+    if "tuned" not in planner.controls:
+        return []
+    return [
+        f"The tuned control leaves out {size if size == 'full' else f'{size:,} labels'}: without validation rows, which"
+        " are held out from 500 labels on, there is nothing to choose settings by."
+        for size in planner.sizes
+        if not planner.has_validation(size)
+    ]
 
 
 class _Planner:
@@ -142,29 +177,27 @@ class _Planner:
         """The search of the `tuned` control; it never opens the test split."""
         draws = tuning_draws(self.grid, seed=TUNING_SEED)
         for fold, size, axes in product(self.folds, self.sizes, self.settings):
-            if validation_rows(self._rows(size)):  # without validation rows there is nothing to choose by
+            if self.has_validation(size):
                 for trial, draw in enumerate(draws):
                     for layers in self.layers:
                         changes = {**draw, "data.score_test": False}
                         others = {"control": "tuned", "trial": trial}
                         yield self._cell(layers, size, TUNING_SEED, fold, axes, changes=changes, **others)
 
-    def tuned(self, trials: Sequence[Run]) -> Iterator[Cell]:
+    def has_validation(self, size: int | Literal["full"]) -> bool:
+        """Whether runs of a size have rows to choose by."""
+        return (size == "full" and self.facts.given_validation) or validation_rows(self._rows(size)) > 0
+
+    def tuned(self, chosen: Mapping[str, int]) -> Iterator[Cell]:
         """The cells of the `tuned` control on fresh seeds."""
         draws = tuning_draws(self.grid, seed=TUNING_SEED)
-        best: dict[str, tuple[float, int]] = {}
-        for run in trials:
-            figure = _figure(run)
-            place = _place({key: value for key, value in run.cell.items() if key not in ("seed", "trial")})
-            if place not in best or figure > best[place][0]:
-                best[place] = figure, int(run.cell["trial"])
         for seed in self.seeds:
             for fold, size, axes in product(self.folds, self.sizes, self.settings):
                 for layers in self.layers:
                     others = {"control": "tuned", **_fold(fold), **axes}
-                    chosen = best.get(_place({"layers": layers, "size": size, **others}))
-                    if chosen is not None:
-                        yield self._cell(layers, size, seed, fold, axes, changes=draws[chosen[1]], control="tuned")
+                    trial = chosen.get(place_key({"layers": layers, "size": size, **others}))
+                    if trial is not None and trial < len(draws):
+                        yield self._cell(layers, size, seed, fold, axes, changes=draws[trial], control="tuned")
 
     def _baseline(self, baseline: str, size: int | Literal["full"], seed: int, fold: int | None) -> Cell:
         """A baseline that is the same model with other settings."""
@@ -201,7 +234,7 @@ class _Planner:
 
     def _settings_of(self, control: str, axes: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
         """What a control sets at each depth, worked out once."""
-        key = control, _place(axes)
+        key = control, place_key(axes)
         if key not in self._control_settings:
             base = self.base.override(dict(axes))
             self._control_settings[key] = control_settings(
@@ -226,20 +259,34 @@ class _Planner:
         return _START_SECONDS + tokens * scored * (_SECONDS_PER_TOKEN + _SECONDS_PER_FLOP * flops)
 
 
-def _figure(run: Run) -> float:
-    """The validation figure that a trial is judged by, the larger the better."""
-    metrics = run.metrics["validation"]
-    choose_by = run.settings["training"]["choose_by"]
-    return -metrics.log_loss.value if choose_by == "log_loss" else float(getattr(metrics, choose_by).value)
-
-
 def _fold(fold: int | None) -> dict[str, int]:
     return {} if fold is None else {"fold": fold}
 
 
-def _place(coordinates: Mapping[str, Any]) -> str:
-    """A key for coordinates, whatever their order."""
-    return repr(sorted(coordinates.items(), key=lambda item: item[0]))
+def place_key(coordinates: Mapping[str, Any]) -> str:
+    """Name a place of the grid, whatever the order of its coordinates.
+
+    Args:
+        coordinates: of a cell, without those in which the cells of one place differ (seed and trial).
+
+    Returns:
+        Such as "control='tuned', layers=2, size='full'".
+    """
+    return ", ".join(f"{key}={value!r}" for key, value in sorted(coordinates.items()))
+
+
+def _refuse_same_runs(cells: Sequence[Cell], recipe: Recipe) -> None:
+    """See that no axis is without effect: its points would be one run, and be compared as if they were several."""
+    seen: dict[tuple[Path, str], Cell] = {}
+    for cell in cells:
+        place = {key: value for key, value in cell.coordinates.items() if key in PLACES}
+        twin = seen.setdefault((cell.path, place_key(place)), cell)
+        if twin is not cell:
+            points = [" ".join(f"{key}={one.others[key]}" for key in recipe.grid.axes) for one in (twin, cell)]
+            raise RecipeError(
+                f"Every point of an axis should be a run of its own, and at {place_key(place)} the points {points[0]}"
+                f" and {points[1]} are the same run; the key is set elsewhere in the grid, or a value is given twice."
+            )
 
 
 def _path(layers: int, size: int | str, seed: int, others: Mapping[str, Any]) -> Path:

@@ -1,7 +1,8 @@
-"""How often a grid has looked at its test split: one line for every model that was scored on it.
+"""How often a grid has looked at its test split: one line for every run that set out to be scored on it.
 
-Each look is a chance to choose by test, so the number stands below every table. What was opened twice (a run that was
-killed after scoring and done again) counts twice.
+Each look is a chance to choose by test, so the number stands below every table. The line is written before the run
+begins, so that one that is cut off counts too, and counts again when it is done again; only of runs on other machines
+nothing is known before they come back.
 
     runs/sst2/test_openings.jsonl    {"what": "layers=2/size=500/seed=3"}
 """

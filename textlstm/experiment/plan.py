@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from textlstm.errors import RunFolderError
 from textlstm.experiment.grid import Cell, DataFacts
 from textlstm.recipe import Recipe, validate
+from textlstm.results import replace_file
 from textlstm.text.datasets import TextData
 
 PLAN_FILE = "plan.json"
@@ -79,7 +80,13 @@ def data_facts(data: TextData, recipe: Recipe) -> DataFacts:
     rows = len(texts)
     if recipe.grid.folds:
         rows -= rows // recipe.grid.folds
-    return DataFacts(len(data.label_names), rows, sum(counts) / max(1, len(counts)))
+    validation = data.splits.get("validation")
+    return DataFacts(
+        len(data.label_names),
+        rows,
+        sum(counts) / max(1, len(counts)),
+        given_validation=validation is not None and validation.labels is not None,
+    )
 
 
 def make_plan(recipe: Recipe, data: TextData, facts: DataFacts, cells: Sequence[Cell], *, command: str) -> Plan:
@@ -124,9 +131,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
         plan: replaces the one that is there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{PLAN_FILE}.partial"
-    partial.write_text(plan.model_dump_json(indent=1), "utf-8")
-    partial.replace(folder / PLAN_FILE)
+    replace_file(folder / PLAN_FILE, plan.model_dump_json(indent=1).encode())
 
 
 def read_plan(folder: Path) -> Plan:

@@ -11,14 +11,15 @@ import tempfile
 import uuid
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from textlstm.errors import MissingExtraError
+from textlstm.errors import MissingExtraError, RecipeError
 from textlstm.experiment.executors import Outcome, attempt
 from textlstm.experiment.failures import Failure
 from textlstm.experiment.grid import Cell, RunCell
-from textlstm.results import RESULT_FILE, Run
+from textlstm.results import RESULT_FILE, Run, replace_file
 
 _LOOK_SECONDS = 10.0  # how often the cluster is asked for nodes that have come or gone
 
@@ -39,8 +40,8 @@ class RayCluster:
     """Runs cells on Ray, as many at a time as the cluster's processors allow.
 
     Attributes:
-        address: of a running cluster, such as "ray://head:10001" or "auto"; None starts one on this machine, which ends
-            with the sweep. A cluster that this process is connected to already is used as it is.
+        address: of a running cluster, such as "ray://head:10001" or "auto"; None or "local" starts one on this machine,
+            which ends with the sweep. A cluster that this process is connected to already is used as it is.
     """
 
     address: str | None = None
@@ -59,12 +60,17 @@ class RayCluster:
 
         Raises:
             MissingExtraError: Ray is not installed.
+            RecipeError: the cluster cannot be reached, or no node of it has as many processors as a run has threads.
         """
         ray = _import_ray()
+        rest = iter(cells)
+        first = next(rest, None)
+        if first is None:  # a cluster takes seconds to start
+            return
+        queue = chain([first], rest)
         started = not ray.is_initialized()
         if started:
-            options = {} if self.address is not None else {"include_dashboard": False}
-            ray.init(self.address, log_to_driver=False, logging_level="error", **options)
+            self._connect(ray)
         running: dict[Any, tuple[Cell, Path]] = {}
         try:
             # Processes that Ray keeps for many tasks tell by this name whether they have it already.
@@ -72,7 +78,6 @@ class RayCluster:
             sent = ray.put(run_cell.with_data() if isinstance(run_cell, Travels) else run_cell)
             # Failed cells come again by the sweep, not by Ray. One that is lost with its node must say so at once.
             task = ray.remote(max_retries=0, scheduling_strategy="SPREAD")(_run_there)
-            queue = iter(cells)
             drained = False
             while True:
                 while not drained and _has_room(ray, running):
@@ -81,6 +86,7 @@ class RayCluster:
                         drained = True
                         break
                     threads = drawn[0].recipe.threads
+                    _refuse_too_wide(ray, threads)
                     # In a list it stays a reference, so that only processes that lack it fetch it.
                     reference = task.options(num_cpus=threads).remote([sent], name, drawn[0])
                     running[reference] = drawn
@@ -97,6 +103,31 @@ class RayCluster:
                 ray.cancel(reference, force=True)
             if started:
                 ray.shutdown()
+
+    def _connect(self, ray: Any) -> None:  # noqa: ANN401
+        """Connect to the cluster, or start one."""
+        if self.address in (None, "local"):
+            # Said aloud, since without an address Ray would join whatever RAY_ADDRESS names.
+            ray.init("local", include_dashboard=False, log_to_driver=False, logging_level="error")
+            return
+        try:
+            ray.init(self.address, log_to_driver=False, logging_level="error")
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise RecipeError(
+                f"--ray-address should be the address of a running Ray cluster, and {self.address!r} cannot be reached"
+                f" ({reason}); check address and port, or say `local` to start one here."
+            ) from None
+
+
+def _refuse_too_wide(ray: Any, threads: int) -> None:  # noqa: ANN401
+    """See that some node could run a cell: Ray would wait for one for ever."""
+    most = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0)
+    if threads > most:
+        raise RecipeError(
+            f"A run has {threads} threads, and the largest node of the Ray cluster has {most:g} processors, so that it"
+            " would wait for ever; set `threads` lower, or add a larger node."
+        )
 
 
 def _import_ray() -> Any:  # noqa: ANN401 - an optional module
@@ -130,9 +161,7 @@ def _fetch(ray: Any, reference: Any, folder: Path) -> Outcome:  # noqa: ANN401
     for name in sorted(files, key=lambda name: name == RESULT_FILE):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.partial")
-        partial.write_bytes(files[name])
-        partial.replace(path)
+        replace_file(path, files[name])
     checked: Outcome = outcome
     return checked
 

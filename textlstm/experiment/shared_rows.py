@@ -81,7 +81,7 @@ def rows_key(recipe: Recipe) -> str:
 
 
 @dataclass(eq=False)
-class SharedRows:
+class MappedRows:
     """One sweep's data and rows, on disk.
 
     Attributes:
@@ -91,7 +91,7 @@ class SharedRows:
     folder: Path
 
     @classmethod
-    def share(cls, data: TextData, folder: Path) -> SharedRows:
+    def share(cls, data: TextData, folder: Path) -> MappedRows:
         """Write a data set for all workers.
 
         Args:

@@ -62,7 +62,8 @@ def run_grid(
         data_fingerprint: of the data, so that runs on other data are refused; None when it is not known.
         listener: called with each cell, its run, and whether it took no time here: it had been finished before, or
             another driver has finished it, or it is the same run as another cell.
-        on_failure: called with each cell that failed, why, and whether it will be tried again.
+        on_failure: called with each cell that failed, why, and whether it will be tried again; once where several cells
+            are the same run.
         on_wait: called with a sentence when nothing is left but what other drivers on the folder are running.
         locks: of this driver, not yet entered; the usual ones when None.
         poll_seconds: time between two looks at what other drivers are running.
@@ -185,10 +186,9 @@ class _Sweep:
     def _give_up(self, cell: Cell, failure: Failure) -> None:
         """A claimed cell has failed for good."""
         self.locks.release(self.folder / cell.path)
-        for twin in self._twins[cell.path]:
-            self.failures[twin.path] = failure
-            if self.on_failure is not None:
-                self.on_failure(twin, failure, False)
+        self.failures[cell.path] = failure
+        if self.on_failure is not None:
+            self.on_failure(cell, failure, False)
 
     def _keep(self, cell: Cell, run: Run, elsewhere: bool) -> None:
         """Store a run and tell of it, for every cell that is the same run."""

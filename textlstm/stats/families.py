@@ -17,6 +17,10 @@ Pair = tuple[int, int]
 """(j, k) stands for the score of depth k minus the score of depth j."""
 
 
+FEW_DISCORDANT = 5
+"""With fewer texts on which two models differ, the t bound is held to the rule of three."""
+
+
 class Bounds(NamedTuple):
     """A lower and an upper bound of a difference."""
 
@@ -58,12 +62,12 @@ def simultaneous_bounds(differences: Mapping[Pair, Difference], *, alpha: float 
     """Bound every ordered pair of K depths, each side at alpha / (K - 1).
 
     K - 1 one-sided bounds hold together with chance 1 - alpha or more (Bonferroni): all those against one depth, which
-    is what each statement of the decision rule and of `comparisons_with_best` rests on. The variances differ from pair
-    to pair, so Dunnett's common quantile, which would gain little (2.1 % in width at four depths), does not apply.
+    is what each statement of the decision rule rests on. The variances differ from pair to pair, so Dunnett's common quantile, which would gain little (2.1 % in width at four depths), does not apply.
 
-    Where two depths scored alike on every text, their difference has no spread, and the t bound would claim certainty.
-    The bound is then the largest share of texts on which they could differ and still show none of them in N, with the
-    same chance: 1 - alpha^(1/N), the "rule of three" (Hanley & Lippman-Hand 1983, JAMA 249). Scores are shares.
+    Where two depths scored alike on every text, their difference has no spread, and the t bound would claim certainty;
+    with a few flipped answers it is still far too sure. The bound is then no closer than the largest share of texts on
+    which they could differ and still show none of them in N, with the same chance: 1 - alpha^(1/N), the "rule of three"
+    (Hanley & Lippman-Hand 1983, JAMA 249). Scores are shares.
 
     Args:
         differences: of every ordered pair.
@@ -83,37 +87,20 @@ def simultaneous_bounds(differences: Mapping[Pair, Difference], *, alpha: float 
 
 
 def unseen(difference: Difference, alpha: float) -> float:
-    """Say what no spread at all leaves open, by the rule of three.
+    """Say by how much the t bound is too close where two models hardly ever differ, by the rule of three.
 
     Args:
         difference: of two models scored in shares.
         alpha: of the one-sided bound.
 
     Returns:
-        Share of texts; 0 where scores differ, for the t bound then speaks.
+        What is missing from the t bound's distance to the rule's, a share of texts; 0 from `FEW_DISCORDANT` texts on
+        that the two answered differently, for the t bound then speaks.
     """
-    return 0.0 if difference.standard_error > 0 else 1 - math.exp(math.log(alpha) / difference.examples)
-
-
-def comparisons_with_best(bounds: Mapping[Pair, Bounds]) -> dict[int, Bounds]:
-    """Bound how far each depth stands from the best of the others (Hsu 1984, Ann. Stat. 12; Hsu 1996, chapter 4).
-
-    Multiple comparisons with the best, constrained to hold 0: a low of 0 means "is the best", a high of 0 "is not
-    better than the best other". All K intervals hold together with the confidence of `simultaneous_bounds`, 1 - alpha.
-
-    Args:
-        bounds: of every ordered pair, from `simultaneous_bounds`.
-
-    Returns:
-        By depth, bounds of its score minus the highest other score.
-    """
-    depths = sorted({j for j, _ in bounds})
-    highs = {d: max(0.0, min(bounds[j, d].high for j in depths if j != d)) for d in depths}
-    contenders = [d for d in depths if highs[d] > 0]
-    return {
-        d: Bounds(0.0 if contenders == [d] else min(0.0, *(bounds[j, d].low for j in contenders if j != d)), highs[d])
-        for d in depths
-    }
+    if difference.discordant >= FEW_DISCORDANT or math.isinf(difference.standard_error):
+        return 0.0
+    rule = 1 - math.exp(math.log(alpha) / difference.examples)
+    return max(0.0, rule - (difference.bound("upper", alpha) - difference.value))
 
 
 def holm(p_values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:

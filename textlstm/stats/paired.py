@@ -32,7 +32,10 @@ class Difference:
         residual_share: share that either would remove; the three add up to 1. With folds it is 0: seeds are averaged.
         seed_correlation: of the two means a seed; 0 where one side does not vary.
         paired: whether seeds were taken as pairs.
-        limit: half-width of the interval left with infinitely many seeds; inf where unknown.
+        limit: half-width of the interval left with infinitely many seeds, at most: the spread over texts still holds
+            some of what seeds bring; inf where unknown.
+        text_error: standard error left with infinitely many seeds, at most; inf where unknown.
+        discordant: texts on which the two differ in any seed.
         folds: number of folds whose differences made the interval; 0 without cross-validation.
     """
 
@@ -49,6 +52,8 @@ class Difference:
     seed_correlation: float
     paired: bool
     limit: float
+    text_error: float
+    discordant: int
     folds: int = 0
 
     @property
@@ -107,6 +112,19 @@ class Difference:
             freedom = np.divide(whole**2, slack, out=np.full_like(whole, np.inf), where=slack > 0)
         return np.asarray(_quantiles(freedom, alpha) * self.standard_error * np.sqrt(whole))
 
+    def resolution(self, alpha: float) -> float:
+        """Say how far a one-sided bound would lie from the value with infinitely many seeds, at most.
+
+        Args:
+            alpha: of the bound, between 0 and one half.
+
+        Returns:
+            The distance, in the scores' units; inf where it is unknown.
+        """
+        if math.isinf(self.text_error):
+            return math.inf
+        return _quantile((self.folds or self.examples) - 1, alpha) * self.text_error
+
     def reversed(self) -> Difference:
         """Turn the difference around: a minus b.
 
@@ -147,7 +165,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95, p
         raise ValueError(f"scores of one model are (seeds, examples), not {first.shape}")
     seeds, examples = min(len(first), len(second)), first.shape[1]
     if min(seeds, examples) < 2:
-        return _unbounded(float(second.mean() - first.mean()), seeds, examples)
+        return _unbounded(float(second.mean() - first.mean()), seeds, examples, _discordant(first, second))
     found = crossed_variance(first, second, pairing=pairing)
     value, error, freedom = float(found.value), math.sqrt(float(found.variance)), float(found.freedom)
     residual = float(found.residual_part)
@@ -170,7 +188,9 @@ def paired_difference(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95, p
         residual_share=shares[2],
         seed_correlation=float(found.correlation),
         paired=bool(found.paired),
-        limit=_quantile(examples - 1, tail) * error * math.sqrt(shares[1]),
+        limit=_quantile(examples - 1, tail) * math.sqrt(float(found.example_part)),
+        text_error=math.sqrt(float(found.example_part)),
+        discordant=_discordant(first, second),
     )
 
 
@@ -224,6 +244,8 @@ def fold_difference(
         within = float(np.mean([means.var(ddof=1) / len(means) for means in by_seed]))
         seed_share = min(1.0, within / spread) if spread > 0 else 0.0
     reach = _quantile(folds - 1, (1 - confidence) / 2) * error
+    # A seed part as large as the whole is an estimate from few seeds, and no proof that texts bring nothing.
+    by_text = math.sqrt(1 - seed_share) if seed_share < 1 else 1.0
     left = [np.concatenate([fold.mean(axis=1) - fold.mean() for fold in side]) for side in (firsts, seconds)]
     scale = float(np.linalg.norm(left[0]) * np.linalg.norm(left[1]))
     return Difference(
@@ -239,15 +261,39 @@ def fold_difference(
         residual_share=0.0,
         seed_correlation=float(left[0] @ left[1]) / scale if scale > 1e-24 else 0.0,
         paired=True,
-        limit=math.inf if math.isnan(seed_share) else reach * math.sqrt(1 - seed_share),
+        limit=math.inf if math.isnan(seed_share) else reach * by_text,
+        text_error=math.inf if math.isnan(seed_share) else error * by_text,
+        discordant=sum(_discordant(first, second) for first, second in zip(firsts, seconds, strict=True)),
         folds=folds,
     )
 
 
-def _unbounded(value: float, seeds: int, examples: int) -> Difference:
+def _discordant(first: Floats, second: Floats) -> int:
+    """Count the examples on which two models differ; without pairs of seeds, on which any two runs do."""
+    if first.shape == second.shape:
+        return int((first != second).any(axis=0).sum())
+    runs = np.concatenate([first, second])
+    return int((runs != runs[0]).any(axis=0).sum())
+
+
+def _unbounded(value: float, seeds: int, examples: int, discordant: int) -> Difference:
     unknown = math.nan
     return Difference(
-        value, -math.inf, math.inf, math.inf, 0.0, seeds, examples, unknown, unknown, unknown, 0.0, False, math.inf
+        value=value,
+        low=-math.inf,
+        high=math.inf,
+        standard_error=math.inf,
+        freedom=0.0,
+        seeds=seeds,
+        examples=examples,
+        seed_share=unknown,
+        example_share=unknown,
+        residual_share=unknown,
+        seed_correlation=0.0,
+        paired=False,
+        limit=math.inf,
+        text_error=math.inf,
+        discordant=discordant,
     )
 
 

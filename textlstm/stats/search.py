@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,9 +24,6 @@ class SearchCurve:
         best: expected validation score of the best of k.
         low: lower end of its band; None beyond half of the trials, where resampling says nothing about a maximum.
         high: upper end of its band, None likewise.
-        chosen: expected test score of the trial with the best validation score; None without test scores.
-        chosen_low: lower end of its band, None likewise.
-        chosen_high: upper end of its band, None likewise.
         confidence: pointwise coverage aimed at.
     """
 
@@ -38,9 +34,6 @@ class SearchCurve:
     best: list[float]
     low: list[float | None]
     high: list[float | None]
-    chosen: list[float] | None
-    chosen_low: list[float | None] | None
-    chosen_high: list[float | None] | None
     confidence: float
 
 
@@ -63,35 +56,11 @@ def expected_best(values: Floats) -> Floats:
     return np.asarray(_weights(values.size) @ np.sort(values), dtype=np.float64)
 
 
-def expected_chosen(validation: Floats, test: Floats) -> Floats:
-    """Average the test score of the trial with the best validation score over all subsets of size k, for every k.
-
-    The same weights as `expected_best`, on the test scores in the order of the validation scores; it may fall with k.
-    Trials that tie on validation are chosen with equal chance.
-
-    Args:
-        validation: (trials,) validation scores; higher is better.
-        test: (trials,) test scores of the same trials.
-
-    Returns:
-        (trials,) expected test score after 1, 2, ... trials.
-
-    Raises:
-        ValueError: there are no values, one is not finite, or the two lengths differ.
-    """
-    _check(validation)
-    _check(test)
-    if validation.shape != test.shape:
-        raise ValueError(f"each trial has both scores, not {validation.size} on validation and {test.size} on test")
-    return np.asarray(_weights(validation.size) @ _ordered(validation[None], test[None])[0], dtype=np.float64)
-
-
 def search_curve(
     validation: Floats,
     *,
     name: str,
     sampler: str,
-    test: Floats | None = None,
     costs: Floats | None = None,
     confidence: float = 0.95,
     resamples: int = 1000,
@@ -108,7 +77,6 @@ def search_curve(
         name: whose search it is.
         sampler: how the trials were drawn; only "random" will do, since a sampler that learns from earlier trials
             makes the later ones better than a fresh search of that size would be.
-        test: (trials,) test scores of the same trials.
         costs: (trials,) compute of each trial, in seconds or operations; k trials cost k times the mean.
         confidence: pointwise coverage aimed at, between 0 and 1.
         resamples: number of draws.
@@ -129,14 +97,10 @@ def search_curve(
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is a share between 0 and 1, such as 0.95, not {confidence}")
     best = expected_best(validation)
-    chosen = None if test is None else expected_chosen(validation, test)
     trials = validation.size
     drawn = np.random.default_rng(seed).integers(0, trials, size=(resamples, trials))
     weights = _weights(trials)
     low, high = _band(np.sort(validation[drawn], axis=1) @ weights.T, confidence)
-    chosen_low, chosen_high = None, None
-    if test is not None:
-        chosen_low, chosen_high = _band(_ordered(validation[drawn], test[drawn]) @ weights.T, confidence)
     return SearchCurve(
         name=name,
         trials=trials,
@@ -145,32 +109,8 @@ def search_curve(
         best=best.tolist(),
         low=low,
         high=high,
-        chosen=None if chosen is None else chosen.tolist(),
-        chosen_low=chosen_low,
-        chosen_high=chosen_high,
         confidence=confidence,
     )
-
-
-def at_compute(curve: SearchCurve, compute: Sequence[float]) -> list[float | None]:
-    """Read the expected best score at some compute, so that depths of unequal cost meet at an equal budget.
-
-    Args:
-        curve: a curve with costs.
-        compute: amounts of compute, in the unit of the costs.
-
-    Returns:
-        The expected best validation score, linear between whole trials; None under one trial or beyond all of them.
-
-    Raises:
-        ValueError: the curve has no costs.
-    """
-    if curve.compute is None:
-        raise ValueError(f"the search of {curve.name} has no costs, so its scores have no place on an axis of compute")
-    amounts = np.asarray(compute, dtype=np.float64)
-    inside = (amounts >= curve.compute[0]) & (amounts <= curve.compute[-1])
-    read = np.interp(amounts, curve.compute, curve.best)
-    return [float(v) if ok else None for v, ok in zip(read, inside, strict=True)]
 
 
 def _weights(trials: int) -> Floats:
@@ -180,17 +120,6 @@ def _weights(trials: int) -> Floats:
     ratio = np.clip(size[:-1] + 1 - size[:, None], 0, None) / size[:-1]
     steps = np.concatenate([ratio, size[:, None] / trials], axis=1)
     return np.asarray(np.cumprod(steps[:, ::-1], axis=1)[:, ::-1], dtype=np.float64)
-
-
-def _ordered(validation: Floats, test: Floats) -> Floats:
-    """Put each row's test scores in the order of its validation scores, those of a tie replaced by their mean."""
-    order = np.argsort(validation, axis=1, kind="stable")
-    ranked = np.take_along_axis(validation, order, axis=1)
-    scores = np.take_along_axis(test, order, axis=1)
-    new = np.concatenate([np.ones((len(ranked), 1), dtype=bool), np.diff(ranked, axis=1) != 0], axis=1)
-    group = np.cumsum(new.ravel()) - 1
-    means = np.bincount(group, weights=scores.ravel()) / np.bincount(group)
-    return np.asarray(means[group].reshape(scores.shape), dtype=np.float64)
 
 
 def _band(resampled: Floats, confidence: float) -> tuple[list[float | None], list[float | None]]:

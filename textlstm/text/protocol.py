@@ -13,14 +13,16 @@ With `full`, a validation split that comes with the data is used as it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+import numpy as np
 
 from textlstm.errors import DataError
 from textlstm.recipe import Recipe
 from textlstm.text.datasets import TextData, load_data
 from textlstm.text.folds import pooled
-from textlstm.text.overlap import with_shared_rows_noted
+from textlstm.text.overlap import shared_notes, text_keys, with_shared_rows_noted
 from textlstm.text.splits import Split, hold_out, nested_subset
 
 TEST_SHARE = 0.2
@@ -157,22 +159,66 @@ def with_test_split(data: TextData) -> TextData:
         data: all splits.
 
     Returns:
-        The data itself when it has a test split with labels; else a copy with 20 % of the training rows, stratified by
-        a fixed seed so that every cell of a grid is scored on the same rows, as test.
+        The data itself when it has a test split with labels; else a copy with about 20 % of the training rows,
+        stratified by a fixed seed so that every cell of a grid is scored on the same rows, as test. Rows of one text
+        (`overlap.text_keys`) are on one side; a class whose rows all have one text has none in test.
     """
     if "test" in data.splits and data.splits["test"].labels is not None:
         return data
     rows = max(len(data.label_names), round(TEST_SHARE * len(data.splits["train"])))
-    train, test = hold_out(data.splits["train"], rows=rows, seed=0, multi_label=data.multi_label)
-    note = f"test: {rows:,} of the training rows held out, the same in every run (the data has no labeled test split)"
-    return TextData(
-        splits={**data.splits, "train": train, "test": test},
-        label_names=data.label_names,
-        multi_label=data.multi_label,
-        source=data.source,
-        fingerprint=data.fingerprint,
-        notes=[*data.notes, note],
+    whole = data.splits["train"]
+    _, drawn = hold_out(whole, rows=rows, seed=0, multi_label=data.multi_label)
+    before = np.isin(whole.rows, drawn.rows)
+    held = _texts_on_one_side(whole, before, classes=len(data.label_names))
+    test = whole.take(np.flatnonzero(held))
+    notes = [
+        f"test: {len(test):,} of the training rows held out, the same in every run (the data has no labeled test split)"
+    ]
+    if moved := int((held != before).sum()):
+        notes.append(f"{moved:,} rows changed sides, so that no text is in both train and test")
+    known = set(shared_notes(data.splits)) if len(data.splits) > 1 else set()  # they were counted before the hold-out
+    parted = replace(
+        data,
+        splits={**data.splits, "train": whole.take(np.flatnonzero(~held)), "test": test},
+        notes=[*(note for note in data.notes if note not in known), *notes],
     )
+    return with_shared_rows_noted(parted)
+
+
+def _texts_on_one_side(whole: Split, held: np.ndarray, *, classes: int) -> np.ndarray:
+    """Move rows whose text was parted to one side, so that each class keeps about its number of test rows.
+
+    Args:
+        whole: rows with labels.
+        held: (rows,) bool, those that were drawn for test.
+        classes: number of classes.
+
+    Returns:
+        (rows,) bool; the same where no text was parted.
+    """
+    labels = whole.labels
+    assert labels is not None  # noqa: S101 - training rows have labels
+    marks = labels.astype(np.int64) if labels.ndim == 2 else np.eye(classes, dtype=np.int64)[labels]
+    _, text = np.unique(text_keys(whole.texts), return_inverse=True)
+    rows, drawn = np.bincount(text), np.bincount(text, weights=held)
+    parted = np.flatnonzero((drawn > 0) & (drawn < rows))
+    if not len(parted):
+        return held
+    by_text, starts = np.argsort(text, kind="stable"), np.cumsum(rows) - rows
+    wanted, count = marks[held].sum(axis=0), int(held.sum())
+    moved = held & ~np.isin(text, parted)  # all of them to train at first, and back while there is room
+    inside, outside, filled = marks[moved].sum(axis=0), marks[~moved].sum(axis=0), int(moved.sum())
+    for number in parted[np.argsort(rows[parted], kind="stable")]:
+        own = by_text[starts[number] : starts[number] + rows[number]]
+        gain = marks[own].sum(axis=0)
+        has = gain > 0
+        fits = filled + len(own) <= count and bool((inside + gain <= wanted).all())
+        lacking = bool((has & (wanted > 0) & (inside == 0)).any())
+        stays = bool((outside - gain > 0)[has].all()) and filled + len(own) < len(whole)
+        if (fits or lacking) and stays:
+            moved[own] = True
+            inside, outside, filled = inside + gain, outside - gain, filled + len(own)
+    return moved
 
 
 def labeled_split(data: TextData, name: str | None) -> Split:

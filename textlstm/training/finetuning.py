@@ -19,7 +19,8 @@ from textlstm.errors import NonFiniteLossError, RecipeError, TrainingError
 from textlstm.inference.decisions import probabilities_from_logits
 from textlstm.inference.predictor import choose_device, predict_logits
 from textlstm.model import TextLSTMForSequenceClassification
-from textlstm.recipe import Recipe, load_recipe, validate
+from textlstm.recipe import Recipe, validate
+from textlstm.recipe_files import load_recipe
 from textlstm.results import Cost, DataUse, Run, SplitMetrics, predictions_table, refuse_finished, write_run
 from textlstm.text.datasets import TextData
 from textlstm.text.protocol import load_recipe_data
