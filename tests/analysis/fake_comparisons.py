@@ -80,9 +80,13 @@ def curve(setting, cells):
         setting=setting,
         layers=cells[0].layers,
         labels=[item.labels for item in cells],
+        seeds=seeds,
+        over_texts=seeds > 2,
         mean=[item.accuracy.value for item in cells],
         low=[max(0.0, item.accuracy.value - h) for item, h in zip(cells, half, strict=True)] if seeds > 2 else [],
         high=[min(1.0, item.accuracy.value + h) for item, h in zip(cells, half, strict=True)] if seeds > 2 else [],
+        own_low=[item.accuracy.low for item in cells] if seeds > 2 else [],
+        own_high=[item.accuracy.high for item in cells] if seeds > 2 else [],
         gain_per_doubling=around(0.041, 0.006) if seeds > 2 else Estimate(value=0.041),
     )
 
@@ -104,7 +108,8 @@ def difference(setting, shallow, deep, largest):
         family="confirmatory" if confirmatory else "holm",
         seeds=shallow.seeds,
         seed_share=0.62 if several else None,
-        example_share=0.38 if several else None,
+        example_share=0.31 if several else None,
+        residual_share=0.07 if several else None,
         seed_correlation=0.41 if several else None,
         limit=0.006 if several else None,
     )
@@ -246,7 +251,7 @@ def rich(*, depths=(1, 2, 3, 4), sizes=None, seeds=10, settings=(FIXED, MATCHED)
                 confidence=[0.42, 0.55, 0.63, 0.71, 0.8, 0.87, 0.92, 0.96, 0.985, 0.997],
                 accuracy=[0.36, 0.47 - 0.01 * layers, 0.57, 0.66, 0.74, 0.83 - 0.01 * layers, 0.9, 0.94, 0.97, 0.99],
                 rows=[500] * 10,
-                ece=0.03 + 0.006 * layers,
+                ece=0.03 + 0.01 * layers,
             )
             for layers in depths
         ],
@@ -268,8 +273,8 @@ def rich(*, depths=(1, 2, 3, 4), sizes=None, seeds=10, settings=(FIXED, MATCHED)
                 trials=list(range(1, 9)),
                 seconds=[12.0 * layers * k for k in range(1, 9)],
                 expected=[0.88 - 0.06 * layers / k for k in range(1, 9)],
-                low=[0.86 - 0.08 * layers / k for k in range(1, 9)],
-                high=[0.9 - 0.04 * layers / k for k in range(1, 9)],
+                low=[0.86 - 0.08 * layers / k for k in range(1, 5)],
+                high=[0.9 - 0.04 * layers / k for k in range(1, 5)],
             )
             for layers in depths
         ]

@@ -113,6 +113,37 @@ def test_curves_plot_the_summary(whole):
     assert "majority (22.6 %)" in figure.caption  # too far below to be drawn
 
 
+def test_curves_show_their_own_interval_and_seeds_not_those_of_the_cells(whole):
+    own = whole.curves[0].model_copy(update={"seeds": 4, "own_low": [0.1] * len(SIZES), "own_high": [0.2] * len(SIZES)})
+    figure = learning_curves(whole.model_copy(update={"curves": [own, *whole.curves[1:]]}))[0]
+    rows = [row for row in rows_of(figure) if row.get("layers") == 1]
+    assert {(row["seeds"], row["interval"]) for row in rows} == {("4", "[10.0, 20.0]")}
+    assert "the 4 to 10 seeds that all depths and sizes share" in figure.caption
+
+
+@pytest.mark.parametrize(
+    ("over_texts", "words"), [(True, "and other texts of this kind"), (False, "for these test texts")]
+)
+def test_captions_say_what_bands_are_over(whole, over_texts, words):
+    curves = [curve.model_copy(update={"over_texts": over_texts}) for curve in whole.curves]
+    assert all(words in figure.caption for figure in learning_curves(whole.model_copy(update={"curves": curves})))
+
+
+@pytest.mark.parametrize(("seeds", "marked"), [(3, False), (4, True)])
+def test_stars_need_four_seeds(whole, seeds, marked):
+    found = [item.model_copy(update={"seeds": seeds, "holm": 0.001}) for item in whole.differences]
+    figure = gains(whole.model_copy(update={"differences": found}))[0]
+    assert all(row["cell"].endswith("*") == marked for row in rows_of(figure))
+    assert ("A star" in figure.caption) == marked
+
+
+def test_calibration_names_the_error_of_the_table(whole):
+    for item in whole.calibration:
+        cell = next(c for c in whole.cells if (c.setting, c.layers, c.size) == (FIXED, item.layers, "full"))
+        assert f"{100 * cell.ece:.1f}" in calibration(whole)[0].caption
+    assert "root-mean-square" in calibration(whole)[0].caption
+
+
 def test_curves_of_all_settings_share_one_scale(whole):
     domains = {json.dumps(figure.spec()["layer"][-1]["encoding"]["y"]["scale"]) for figure in learning_curves(whole)}
     assert len(domains) == 1

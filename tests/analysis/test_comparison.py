@@ -32,15 +32,17 @@ def test_a_planted_gain_is_found_and_its_size_is_inside_the_interval(fake_grid):
     assert gain.family == "confirmatory"
     assert 0 < gain.accuracy.low < 0.145 < gain.accuracy.high < 0.3
     assert gain.log_loss.high < 0
-    assert found.answer[-2] == found.decision.words
-    assert "Going from 1 layer to" in found.answer[-1]
+    assert found.answer[-2].startswith(found.decision.words)
+    assert "about fixed width and 200 labels" in found.answer[-2]
+    assert "not corrected for that choice" in found.answer[-1]
+    assert {(shallow, deep) for shallow, deep, *_ in found.decision.bounds} == {(1, 2), (1, 3), (2, 3)}
 
 
 def test_equal_depths_are_not_told_apart(fake_grid):
     found = compare_runs(fake_grid(AXES, skill=lambda cell: 0.7, rows=600))
     assert not (found.decision.kind == "better")
     assert all(d.accuracy.value == 0 for d in found.differences)  # the same luck at every depth
-    assert {d.holm for d in found.differences if d.family == "holm"} == {1.0}
+    assert {d.holm for d in found.differences} == {None}  # without any spread there is nothing to test
 
 
 def test_families_are_apart(fake_grid):
@@ -76,6 +78,27 @@ def test_a_depth_that_did_not_learn_stops_the_verdict(fake_grid):
     found = compare_runs(fake_grid(AXES, skill=by_depth(layers_1=0.6, layers_2=0.75, layers_3=0.55), loss=loss))
     assert found.decision.kind == "not_trained"
     assert {cell.layers: cell.converged for cell in found.cells} == {1: 1.0, 2: 1.0, 3: pytest.approx(1 / 3)}
+
+
+def test_the_declared_control_has_the_verdict_whatever_is_finished(fake_grid):
+    axes = {**AXES, "grid.controls": ["matched_parameters", "fixed_width"], "grid.match": "shallowest"}
+    missing = {Path(f"control=matched_parameters_shallowest/layers=3/size=200/seed={seed}") for seed in range(6)}
+    found = compare_runs(fake_grid(axes, skill=lambda cell: 0.7, leave_out=missing))
+    assert (found.decision.setting, found.decision.size) == ("matched_parameters_shallowest", 200)
+    assert found.decision.kind == "preview"
+    assert "no run is finished at 3 layers with 200 labels" in found.decision.words
+    assert any("interim: " in label for label in found.decision.labels)
+    assert next(iter(found.settings)) == "matched_parameters_shallowest"
+
+
+def test_runs_that_diverged_did_not_converge(fake_grid):
+    missing = {Path(f"layers=3/size=200/seed={seed}") for seed in range(3)}
+    folder = fake_grid({**AXES, "grid.seeds": 8}, skill=lambda cell: 0.7, leave_out=missing)
+    for path in missing:
+        write_failure(folder / path, Failure(kind="non_finite_loss", reason="loss became nan.", attempts=2))
+    found = compare_runs(folder)
+    assert found.decision.kind == "not_trained"
+    assert "seeds 0, 1, 2 left out: not finished at every depth" in found.decision.labels
 
 
 def test_a_folder_with_holes_is_compared_on_what_all_depths_have(fake_grid):

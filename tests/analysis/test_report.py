@@ -18,9 +18,10 @@ from markdown_it import MarkdownIt
 
 from textlstm.analysis.figures import Figure
 from textlstm.analysis.report import PICTURE_BYTES, _embedded, write_report
-from textlstm.analysis.report_markdown import escape
-from textlstm.analysis.report_sections import later_sections
+from textlstm.analysis.report_markdown import escape, markdown_report
+from textlstm.analysis.report_sections import facts, first_screen, later_sections
 from textlstm.analysis.wording import plain_text
+from textlstm.stats.rules import RULES
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 
@@ -302,6 +303,29 @@ def test_markdown_has_the_same_sections_tables_and_linked_charts(written, page):
     assert text.count("<details>") == text.count("</details>")
     assert "```sh\ntextlstm run trec --out runs/trec --set 'grid.seeds=10'\n```" in text
     assert all(re.fullmatch(r"[\w-]{1,80}", Path(name).stem) for name in linked)
+
+
+def test_markdown_says_the_verdict_once():
+    whole = rich()
+    words = whole.decision.words
+    repeated = whole.model_copy(update={"answer": [words, *whole.answer]})
+    for comparison in (whole, repeated):
+        text = markdown_report(comparison, first_screen(comparison), later_sections(comparison), [])
+        assert text.count(escape(words)) == 1
+        assert escape(comparison.decision.estimand) in text
+
+
+def test_methods_hold_the_rules_of_the_verdict():
+    methods = next(section for section in later_sections(rich()) if section.name == "methods")
+    table = next(table for table in methods.tables if table.title == "Rules of the verdict")
+    assert table.rows == [[str(place), rule.verdict, rule.when] for place, rule in enumerate(RULES, 1)]
+
+
+def test_openings_that_were_not_counted_are_not_called_none():
+    unknown = rich().model_copy(update={"test_openings": 0})
+    assert "openings of the test split not counted" in facts(unknown)
+    methods = next(section for section in later_sections(unknown) if section.name == "methods")
+    assert ["test split opened", "not counted"] in methods.tables[0].rows
 
 
 def test_figures_know_nothing_of_colors_until_drawn():

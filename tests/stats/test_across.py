@@ -27,6 +27,8 @@ def test_mean_agrees_with_statsmodels(data):
     assume(found.q > 1e-6)  # it divides by Q
     # A tolerance nearer to rounding makes its iteration step over the root and fall back to 0.
     reference = combine_effects(differences, variances, method_re="iterated", use_t=True, atol=1e-7, maxiter=500)
+    # Where it still did, its 0 is no root of the equation that the next test holds ours to.
+    assume(reference.tau2 > 0 or found.q <= len(differences) - 1 + 1e-4)
     assert found.q == pytest.approx(reference.q, rel=1e-9, abs=1e-9)
     assert found.i2 == pytest.approx(max(0.0, reference.i2), abs=1e-9)
     assert found.tau**2 == pytest.approx(max(reference.tau2, 0.0), abs=1e-5)

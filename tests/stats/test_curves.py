@@ -94,6 +94,8 @@ def test_band_over_texts_covers_other_texts_and_the_one_without_does_not(by_seed
         covariance = text_covariance(scores)
         wide = difference_band(means, zeros(means), sizes=SIZES, name="d", text_covariance=covariance)
         narrow = difference_band(means, zeros(means), sizes=SIZES, name="d")
+        [curve] = mean_curves(means[None], sizes=SIZES, names=["d"], text_covariance=[covariance])
+        assert curve == wide
         assert wide.over_texts
         assert not narrow.over_texts
         with_texts.append(holds(wide, np.zeros(6)))
@@ -207,6 +209,7 @@ def test_gain_is_the_mean_of_least_squares_slopes_with_students_interval():
         lambda: mean_curves(np.ones((1, 2, 4)), sizes=[0, 1], names=["one"]),
         lambda: mean_curves(np.full((1, 2, 4), np.nan), sizes=[1, 2], names=["one"]),
         lambda: mean_curves(np.ones((1, 2, 4)), sizes=[1, 2], names=["one"], confidence=95),
+        lambda: mean_curves(np.ones((2, 2, 4)), sizes=[1, 2], names=["a", "b"], text_covariance=[np.eye(2)]),
         lambda: difference_band(np.ones((2, 3)), np.ones((2, 4)), sizes=[1, 2], name="d"),
         lambda: difference_band(np.ones((2, 3)), np.ones((2, 3)), sizes=[1, 2], name="d", text_covariance=np.eye(3)),
         lambda: text_covariance(np.ones((2, 1, 9))),

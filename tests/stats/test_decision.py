@@ -201,7 +201,7 @@ def test_the_table_names_every_verdict():
 
 
 def test_plans_out_of_reach_end_somewhere():
-    hopeless = Difference(0.009, -9, 9, 3.0, 4.0, 5, 10, 0.5, 0.5, 0.0, 0.0, True, 2.0)
+    hopeless = Difference(0.009, -9, 9, 3.0, 4.0, 5, 10, 0.5, 0.5, 0.0, 0.0, True, 2.0, 1.0, 9)
     pairs = {(1, 2): hopeless, (2, 1): hopeless.reversed()}
     plan = plan_more(pairs, [1, 2], delta=0.0091, alpha=0.05)
     assert plan.more_seeds is not None and plan.more_texts is not None

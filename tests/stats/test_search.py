@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textlstm.errors import RunFolderError
-from textlstm.stats.search import at_compute, expected_best, expected_chosen, search_curve
+from textlstm.stats.search import expected_best, search_curve
 
 scores = st.lists(st.integers(0, 6).map(float), min_size=1, max_size=8)  # few values, so ties are common
 
@@ -22,17 +22,6 @@ def test_expected_best_is_the_mean_over_all_subsets(values):
     found = expected_best(np.array(values))
     for k in range(1, len(values) + 1):
         expected = np.mean([max(subset) for subset in itertools.combinations(values, k)])
-        assert found[k - 1] == pytest.approx(expected, abs=1e-12)
-
-
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9)), min_size=1, max_size=7))
-@settings(deadline=None)
-def test_expected_chosen_is_the_mean_over_all_subsets_with_ties_drawn(trials):
-    validation, test = (np.array(column, dtype=float) for column in zip(*trials, strict=True))
-    found = expected_chosen(validation, test)
-    for k in range(1, len(trials) + 1):
-        subsets = [np.array(s) for s in itertools.combinations(range(len(trials)), k)]
-        expected = np.mean([test[s][validation[s] == validation[s].max()].mean() for s in subsets])
         assert found[k - 1] == pytest.approx(expected, abs=1e-12)
 
 
@@ -67,42 +56,21 @@ def test_estimate_is_unbiased_and_the_plug_in_is_not():
     assert (plug_in.mean(axis=0)[2:] < (k / (k + 1) - 4 * error)[2:]).all()
 
 
-def test_validation_best_flatters_and_test_does_not():
-    """Noise in the validation score is picked up by the best of k; the test score of the chosen is free of it."""
-    rng = np.random.default_rng(2)
-    best, chosen = [], []
-    for _ in range(300):
-        noise = rng.normal(size=12)
-        best.append(expected_best(noise)[-1])
-        chosen.append(expected_chosen(noise, rng.normal(size=12))[-1])
-    assert np.mean(best) > 1
-    assert abs(np.mean(chosen)) < 0.2
-
-
 def test_curve_has_compute_bands_and_plain_values():
     rng = np.random.default_rng(3)
     validation, costs = rng.uniform(size=8), rng.uniform(1, 3, size=8)
-    curve = search_curve(validation, name="2 layers", sampler="random", test=validation - 0.1, costs=costs)
+    curve = search_curve(validation, name="2 layers", sampler="random", costs=costs)
     assert curve.budgets == list(range(1, 9))
     assert curve.compute == pytest.approx(costs.mean() * np.arange(1, 9))
-    assert curve.chosen == pytest.approx(np.array(curve.best) - 0.1)
-    assert curve.low[4:] == curve.high[4:] == curve.chosen_low[4:] == [None] * 4
+    assert curve.low[4:] == curve.high[4:] == [None] * 4
     for k in range(4):
         assert curve.low[k] <= curve.best[k] <= curve.high[k]
-        assert curve.chosen_low[k] == pytest.approx(curve.low[k] - 0.1)
     assert json.loads(json.dumps(dataclasses.asdict(curve))) == dataclasses.asdict(curve)
 
 
-def test_curve_without_test_scores_and_costs():
+def test_curve_without_costs():
     curve = search_curve(np.array([0.5]), name="1 layer", sampler="random")
-    assert (curve.best, curve.low, curve.chosen, curve.compute) == ([0.5], [None], None, None)
-    with pytest.raises(ValueError, match="no costs"):
-        at_compute(curve, [1.0])
-
-
-def test_depths_meet_at_equal_compute():
-    curve = search_curve(np.array([0.0, 1.0]), name="x", sampler="random", costs=np.array([10.0, 30.0]))
-    assert at_compute(curve, [10, 20, 30, 40, 50]) == [None, 0.5, 0.75, 1.0, None]
+    assert (curve.best, curve.low, curve.compute) == ([0.5], [None], None)
 
 
 @pytest.mark.parametrize("k", [1, 4, 8])
@@ -126,7 +94,6 @@ def test_trials_of_another_sampler_are_refused():
     [
         lambda: expected_best(np.array([])),
         lambda: expected_best(np.array([1.0, np.nan])),
-        lambda: expected_chosen(np.ones(3), np.ones(2)),
         lambda: search_curve(np.ones(3), name="x", sampler="random", costs=np.ones(2)),
         lambda: search_curve(np.ones(3), name="x", sampler="random", costs=-np.ones(3)),
         lambda: search_curve(np.ones(3), name="x", sampler="random", confidence=95),

@@ -12,7 +12,7 @@ from textlstm.analysis.summary import (
     DecisionSummary,
     DifferenceSummary,
 )
-from textlstm.analysis.wording import layers_words, points, size_words, with_interval
+from textlstm.analysis.wording import layers_words, points, seeds_words, setting_words, size_words, with_interval
 from textlstm.recipe import Recipe
 
 
@@ -36,19 +36,21 @@ def answer_sentences(
         The verdict and what a layer buys and costs; before them a sentence where a plain method scores higher than
         every depth.
     """
-    setting = cells[0].setting if decision is None else decision.setting
-    own = [cell for cell in cells if cell.setting == setting]
+    own = [cell for cell in cells if decision is None or cell.setting == decision.setting] or list(cells)
     size = own[-1].size if decision is None else decision.size
-    row = [cell for cell in own if cell.size == size]
+    row = [cell for cell in own if cell.size == size] or own
     best = max(row, key=lambda cell: cell.accuracy.value)
     sentences = _beaten_by(baselines, best)
     if decision is None:
-        sentences.append(
-            f"{layers_words(best.layers)}: {with_interval(best.accuracy)} % test accuracy with {size_words(size)}."
-        )
+        score = with_interval(best.accuracy)
+        sentences.append(f"{layers_words(best.layers)}: {score} % test accuracy with {size_words(size)} labels.")
         return sentences
-    sentences.append(decision.words)
-    sentences.append(_price(setting, size, differences, costs))
+    labels = f"{row[0].labels:,}" if decision.size == "full" else f"{decision.size:,}"
+    sentences.append(
+        f"{decision.words} (That is about {setting_words(decision.setting)} and {labels} labels, at 95 %.)"
+    )
+    if len(row) > 1 and (row[0].setting, row[0].size) == (decision.setting, decision.size):
+        sentences.append(_price(decision, differences, costs))
     return sentences
 
 
@@ -61,7 +63,7 @@ def _beaten_by(baselines: Sequence[BaselineSummary], best: CellSummary) -> list[
     gain = rival.gain_of_stack
     if gain is None or gain.value >= 0:
         return []
-    sure = gain.high is not None and gain.high < 0
+    sure = rival.holm is not None and rival.holm < 0.05
     verb = "beats" if sure else "scores higher than"
     stack = f"the best stack ({layers_words(best.layers)}) {with_interval(best.accuracy)} %"
     words = (
@@ -71,27 +73,31 @@ def _beaten_by(baselines: Sequence[BaselineSummary], best: CellSummary) -> list[
     return [f"{words}." if sure else f"{words}; the difference of {with_interval(gain, points)} points may be chance."]
 
 
-def _price(
-    setting: str, size: int | str, differences: Sequence[DifferenceSummary], costs: Sequence[CostSummary]
-) -> str:
+def _price(decision: DecisionSummary, differences: Sequence[DifferenceSummary], costs: Sequence[CostSummary]) -> str:
     """Say what going from the shallowest depth to the most accurate other one buys and costs."""
-    rows = {cost.layers: cost for cost in costs if cost.setting == setting}
+    rows = {cost.layers: cost for cost in costs if cost.setting == decision.setting}
     low = rows[min(rows)]
     high = max((cost for cost in rows.values() if cost.layers != low.layers), key=lambda cost: cost.accuracy)
     gain = next(
         found
         for found in differences
-        if (found.setting, found.size, found.shallow, found.deep) == (setting, size, low.layers, high.layers)
+        if (found.setting, found.size, found.shallow, found.deep)
+        == (decision.setting, decision.size, low.layers, high.layers)
     )
     times = [f"{high.train_seconds / low.train_seconds:.1f} times the training time"]
     if low.latency_ms.get("1") and high.latency_ms.get("1"):
         times.append(f"{high.latency_ms['1'][0] / low.latency_ms['1'][0]:.1f} times the latency")
     ratio = high.parameters_without_embeddings / low.parameters_without_embeddings
     times.append(f"{ratio:.1f} times the parameters outside the embeddings")
+    price = f"it takes {', '.join(times[:-1])} and {times[-1]}"
     change = with_interval(gain.accuracy, points)
+    if decision.kind in ("preview", "not_trained"):
+        return (
+            f"In these runs, and no more than that, {high.layers} layers changed accuracy by {change} points; {price}."
+        )
     return (
-        f"Going from {layers_words(low.layers)} to {high.layers} changes test accuracy by {change} points with"
-        f" {size_words(size)} labels, and takes {', '.join(times[:-1])} and {times[-1]}."
+        f"The best-scoring deeper stack, {high.layers} layers, gains {change} points over {layers_words(low.layers)}"
+        f" (not corrected for that choice), and {price}."
     )
 
 
@@ -113,7 +119,7 @@ def method_words(grid: Grid, recipe: Recipe) -> dict[str, str]:
             " 2,000, 15 % of the rows choose the epoch by log loss; above, 10 %, at least 200 and at most 1,000."
         ),
         "Seeds": (
-            f"{' or '.join(map(str, seeds))} seeds. A seed draws the rows, the initial weights, the order and the"
+            f"{seeds_words(seeds)}. A seed draws the rows, the initial weights, the order and the"
             " dropout, each from a stream of its own, so that what two depths have in common starts alike and runs of"
             " one seed are pairs."
         ),
@@ -123,18 +129,20 @@ def method_words(grid: Grid, recipe: Recipe) -> dict[str, str]:
             " Satterthwaite's degrees of freedom. Bands of learning curves hold all sizes at once (sup-t)."
         ),
         "Many comparisons": (
-            f"The verdict is about {grid.settings[0]} at the largest size alone, with bounds at alpha / (K - 1) for K"
-            " depths. Each depth against the shallowest elsewhere is one family under Holm's correction; everything"
-            " else is exploratory."
+            f"The verdict is about {setting_words(grid.declared[0])} at the largest size alone, with bounds at"
+            " alpha / (K - 1) for K depths. Each depth against the shallowest elsewhere is one family under Holm's"
+            " correction; everything else is exploratory."
         ),
         "Converged": (
             "A run counts as converged when its log loss on its own training rows is under 90 % of that of naming the"
-            " classes' frequencies; it hit the cap when its best epoch was the last one planned."
+            " classes' frequencies; one whose loss became no number did not. A run hit the cap when its best epoch was"
+            " the last one planned."
         ),
         "Delta": f"A layer is worth having from a gain of {recipe.delta:g} points on; the recipe sets it.",
         "Baselines": (
-            "Fitted on the same rows of the same seeds, and scored on the same test texts. The strength of the"
-            " logistic regression is chosen without the test split."
+            "Fitted on the same rows of the same seeds, and scored on the same test texts; TF-IDF reads whole texts."
+            " The strength of the logistic regression is chosen without the test split. Comparisons with the stack take"
+            " the depth that scored best on these texts, which favors the stack."
         ),
         "Cost": (
             "Training seconds are those of runs that share the machine with other runs of the sweep. Latency is"

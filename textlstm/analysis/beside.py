@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from textlstm.analysis.differences import as_estimate, difference_of
 from textlstm.analysis.means import mean_estimate, measure
-from textlstm.analysis.reading import Grid, Group
+from textlstm.analysis.reading import Grid, Group, size_key
 from textlstm.analysis.summary import BaselineSummary, CellSummary, CostSummary, HardText
+from textlstm.analysis.wording import BASELINES, baseline_sentence
 from textlstm.experiment.baselines import BaselineResult, read_baselines
 from textlstm.experiment.costs import read_costs
 from textlstm.experiment.kept_texts import read_test_texts
+from textlstm.stats.families import holm
 
 Floats = NDArray[np.float64]
 
-BASELINE_WORDS: dict[str, str] = {
-    "majority": "always the commonest class",
-    "tfidf": "TF-IDF of words and word pairs, logistic regression",
-    "bag": "mean of word embeddings, linear",
-    "one_directional": "one LSTM layer that reads forward only",
-    "encoder": "frozen encoder, mean of its states, logistic regression",
-}
-"""What each baseline is, weakest first."""
 HARD_TEXTS = 20
 SHOWN_CHARACTERS = 300
 
@@ -40,28 +34,40 @@ def baselines(grid: Grid) -> list[BaselineSummary]:
     Returns:
         By name, weakest kind first, and size.
     """
-    fitted = _fitted_groups(read_baselines(grid.folder), grid.folder)
-    groups = {**{key: (group, _fit_seconds(group)) for key, group in grid.baselines.items()}, **fitted}
-    order = list(BASELINE_WORDS)
+    fitted = _fitted_groups(grid, read_baselines(grid.folder))
+    trained = {key: _Fitted(group, _fit_seconds(group), group.labels) for key, group in grid.baselines.items()}
+    groups = {**trained, **fitted}
+    order = list(BASELINES)
     found: list[BaselineSummary] = []
-    for (name, size), (group, seconds) in sorted(
-        groups.items(), key=lambda item: (order.index(item[0][0]), _size_key(item[0][1]))
-    ):
+    p_values: list[float | None] = []
+    for (name, size), one in sorted(groups.items(), key=lambda item: (order.index(item[0][0]), size_key(item[0][1]))):
         best = best_depth(grid, size)
-        gain = None if best is None else difference_of(group, best, "accuracy")
+        gain = None if best is None else difference_of(one.group, best, "accuracy")
+        certain = gain is not None and 0 < gain.standard_error < np.inf
+        p_values.append(gain.p_value if gain is not None and certain else None)
         found.append(
             BaselineSummary(
                 name=name,
-                words=BASELINE_WORDS[name],
+                words=baseline_sentence(name),
                 size=size,
-                labels=best.labels if best is not None else 0,
-                seeds=len(group.seeds),
-                accuracy=mean_estimate(measure(group, "accuracy")),
-                macro_f1=mean_estimate(measure(group, "macro_f1")),
-                seconds=seconds,
+                labels=one.labels,
+                seeds=len(one.group.seeds),
+                accuracy=mean_estimate(measure(one.group, "accuracy")),
+                macro_f1=mean_estimate(measure(one.group, "macro_f1")),
+                seconds=one.seconds,
                 gain_of_stack=None if gain is None else as_estimate(gain),
             )
         )
+    return _corrected(found, p_values)
+
+
+def _corrected(found: list[BaselineSummary], p_values: list[float | None]) -> list[BaselineSummary]:
+    """Correct the comparisons with the stack for the number of baselines at each size (Holm 1979)."""
+    for size in {baseline.size for baseline in found}:
+        places = [i for i, baseline in enumerate(found) if baseline.size == size and p_values[i] is not None]
+        corrected = holm([p for i in places if (p := p_values[i]) is not None])
+        for place, value in zip(places, corrected, strict=True):
+            found[place] = found[place].model_copy(update={"holm": float(value)})
     return found
 
 
@@ -79,19 +85,29 @@ def best_depth(grid: Grid, size: int | str) -> Group | None:
     return max(depths, key=lambda group: mean_estimate(measure(group, "accuracy")).value, default=None)
 
 
-def _fitted_groups(results: Sequence[BaselineResult], root: Path) -> dict[tuple[str, int | str], tuple[Group, float]]:
-    """Put fitted baselines into groups as runs are, with their mean seconds."""
+class _Fitted(NamedTuple):
+    """A baseline's group with its mean seconds and its labels."""
+
+    group: Group
+    seconds: float
+    labels: int
+
+
+def _fitted_groups(grid: Grid, results: Sequence[BaselineResult]) -> dict[tuple[str, int | str], _Fitted]:
+    """Put fitted baselines into groups as runs are: the seeds that are there in every fold."""
     members: dict[tuple[str, int | str], dict[tuple[int, int], BaselineResult]] = defaultdict(dict)
     for result in results:
         members[result.name, result.size][result.fold or 0, result.seed] = result
-    groups: dict[tuple[str, int | str], tuple[Group, float]] = {}
+    folds = range(grid.plan.recipe["grid"].get("folds") or 1)
+    groups: dict[tuple[str, int | str], _Fitted] = {}
     for (name, size), found in members.items():
-        folds = sorted({fold for fold, _ in found})
         seeds = sorted({seed for _, seed in found if all((fold, seed) in found for fold in folds)})
         if seeds:
-            folders = [[root / found[fold, seed].path for seed in seeds] for fold in folds]
+            folders = [[grid.folder / found[fold, seed].path for seed in seeds] for fold in folds]
             group = Group(name, 0, size, seeds, [[] for _ in folds], folders)
-            groups[name, size] = group, float(np.mean([result.seconds for result in found.values()]))
+            every = list(found.values())
+            seconds = float(np.mean([result.seconds for result in every]))
+            groups[name, size] = _Fitted(group, seconds, round(float(np.mean([r.labels_used for r in every]))))
     return groups
 
 
@@ -195,7 +211,3 @@ def hard_texts(grid: Grid) -> list[HardText]:
     worst_of_all = sorted(found, key=lambda text: -float(np.mean(list(text.wrong.values()))))[:HARD_TEXTS]
     texts = read_test_texts(grid.folder, {text.row for text in worst_of_all})
     return [text.model_copy(update={"text": texts.get(text.row, "")[:SHOWN_CHARACTERS]}) for text in worst_of_all]
-
-
-def _size_key(size: int | str) -> float:
-    return float("inf") if isinstance(size, str) else size

@@ -15,6 +15,7 @@ from textlstm.analysis.summary import SUMMARY_FILE, Comparison, FailureSummary
 from textlstm.analysis.tables import write_results
 from textlstm.experiment.controls import CONTROL_WORDS
 from textlstm.experiment.openings import count_openings
+from textlstm.results import replace_file
 
 
 def compare_runs(folder: Path) -> Comparison:
@@ -46,9 +47,7 @@ def write_comparison(folder: Path) -> Comparison:
     """
     grid = read_grid(folder)
     comparison = _compare(grid)
-    partial = folder / f"{SUMMARY_FILE}.partial"
-    partial.write_text(comparison.model_dump_json(indent=1), "utf-8")
-    partial.replace(folder / SUMMARY_FILE)
+    replace_file(folder / SUMMARY_FILE, comparison.model_dump_json(indent=1).encode())
     write_results(grid.runs, folder)
     return comparison
 
@@ -91,13 +90,13 @@ def _compare(grid: Grid) -> Comparison:
             FailureSummary(cell=cell.coordinates, kind=failure.kind, reason=failure.reason, attempts=failure.attempts)
             for cell, failure in grid.failures
         ],
-        planned=len(grid.plan.cells),
+        planned=grid.planned,
         finished=grid.finished,
         test_openings=count_openings(grid.folder),
         reference=[reference.model_dump() for reference in recipe.reference],
         method=method_words(grid, recipe),
         environment=run.environment,
-        seconds=sum(run.cost.train_seconds for run in grid.runs),
+        seconds=grid.seconds,
     )
 
 

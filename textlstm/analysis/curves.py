@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from textlstm.analysis.means import measure, seed_means
 from textlstm.analysis.reading import Grid, Group
 from textlstm.analysis.summary import CrossingSummary, CurveSummary
+from textlstm.analysis.wording import layers_words
 from textlstm.results import Estimate
 from textlstm.stats.crossings import crossing
 from textlstm.stats.curves import difference_band, gain_per_doubling, mean_curves, text_covariance
 from textlstm.stats.extrapolation import FEWEST_SIZES, extrapolated_crossing
 
 Floats = NDArray[np.float64]
+
+FEWEST_SEEDS = 3
+"""Under so many seeds a curve has no band: two say too little of their own spread."""
 
 
 def curves(grid: Grid) -> tuple[list[CurveSummary], list[CrossingSummary]]:
@@ -41,17 +47,26 @@ def curves(grid: Grid) -> tuple[list[CurveSummary], list[CrossingSummary]]:
             continue
         at = [float(labels[i]) for i in columns]
         scores = {depth: np.stack([_by_seed(row[i], seeds) for i in columns]) for depth, row in table.items()}
-        bands = mean_curves(np.stack(list(scores.values())), sizes=at, names=[_name(depth) for depth in layers])
+        banded = len(seeds) >= FEWEST_SEEDS
+        covariance = None
+        if banded and all(len(group.folds) == 1 for group in groups):  # texts of folds are not crossed with seeds
+            covariance = [text_covariance(np.stack([_texts(row[i], seeds) for i in columns])) for row in table.values()]
+        names = [layers_words(depth) for depth in layers]
+        bands = mean_curves(np.stack(list(scores.values())), sizes=at, names=names, text_covariance=covariance)
         for depth, band in zip(layers, bands, strict=True):
-            gain = gain_per_doubling(scores[depth], sizes=at, name=_name(depth))
+            gain = gain_per_doubling(scores[depth], sizes=at, name=band.name)
             drawn.append(
                 CurveSummary(
                     setting=setting,
                     layers=depth,
                     labels=[labels[i] for i in columns],
+                    seeds=len(seeds),
+                    over_texts=band.over_texts,
                     mean=band.mean,
-                    low=band.band_low or [],
-                    high=band.band_high or [],
+                    low=_shares(band.band_low, banded),
+                    high=_shares(band.band_high, banded),
+                    own_low=_shares(band.low, banded),
+                    own_high=_shares(band.high, banded),
                     gain_per_doubling=Estimate(value=gain.slope, low=gain.low, high=gain.high),
                 )
             )
@@ -70,12 +85,11 @@ def _crossing(
     if len(rows[0][0].folds) == 1:  # folds have texts of their own, so that texts and seeds are not crossed
         texts = [np.stack([_texts(row[i], seeds) for i in columns]) for row in rows]
         covariance = text_covariance(texts[1] - texts[0])
-    name = f"{_name(deep)} minus {_name(shallow)}"
-    band = difference_band(by_seed[1], by_seed[0], sizes=sizes, name=name, text_covariance=covariance)
-    found = crossing(band, deep=_name(deep), shallow=_name(shallow))
+    names = layers_words(deep), layers_words(shallow)
+    band = difference_band(by_seed[1], by_seed[0], sizes=sizes, name=" minus ".join(names), text_covariance=covariance)
+    found = crossing(band, deep=names[0], shallow=names[1])
     words = [found.sentence]
     if len(sizes) >= FEWEST_SIZES:
-        names = _name(deep), _name(shallow)
         ahead = extrapolated_crossing(by_seed[1], by_seed[0], sizes=sizes, names=names, text_covariance=covariance)
         words.append(f"beyond the measured sizes, {ahead.sentence}")
     return CrossingSummary(
@@ -97,5 +111,6 @@ def _by_seed(group: Group, seeds: list[int]) -> Floats:
     return seed_means(measure(group, "accuracy"))[[group.seeds.index(seed) for seed in seeds]]
 
 
-def _name(depth: int) -> str:
-    return f"{depth} layer{'s' if depth != 1 else ''}"
+def _shares(ends: Sequence[float] | None, banded: bool) -> list[float]:
+    """The ends of a band of accuracies, which lies between 0 and 1; none where there is no band."""
+    return [min(1.0, max(0.0, end)) for end in ends] if ends is not None and banded else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from textlstm.analysis.means import has_learned, hit_cap, measure
 from textlstm.analysis.reading import Grid, Group
 from textlstm.analysis.summary import DecisionSummary, DifferenceSummary
+from textlstm.analysis.wording import size_words
+from textlstm.errors import RunFolderError
+from textlstm.experiment.controls import setting_label
 from textlstm.results import Estimate
-from textlstm.stats.decision import Decision, decide
+from textlstm.stats.decision import ESTIMAND, decide
 from textlstm.stats.families import holm
 from textlstm.stats.paired import Difference, fold_difference, paired_difference
+from textlstm.stats.rules import PREVIEW_SEEDS
 
 Floats = NDArray[np.float64]
 
@@ -47,6 +51,12 @@ def difference_of(shallow: Group, deep: Group, name: str) -> Difference | None:
     first, second = common_seeds(shallow, deep)
     if not first:
         return None
+    for one, other in zip(shallow.folds, deep.folds, strict=True):
+        if not (np.array_equal(one.rows, other.rows) and np.array_equal(one.labels, other.labels)):
+            raise RunFolderError(
+                f"Runs that are compared are scored on the same test rows, and {shallow.folders[0][0]} and"
+                f" {deep.folders[0][0]} are not; runs of different data were put into one folder: move one away."
+            )
     a = [scores[first] for scores in measure(shallow, name)]
     b = [scores[second] for scores in measure(deep, name)]
     return paired_difference(a[0], b[0]) if len(a) == 1 else fold_difference(a, b)
@@ -82,7 +92,7 @@ def gains(grid: Grid) -> list[DifferenceSummary]:
             depths = grid.depths(setting, size)
             for index, shallow in enumerate(depths):
                 for deep in depths[index + 1 :]:
-                    confirmatory = setting == grid.settings[0] and size == sizes[-1]
+                    confirmatory = (setting, size) == grid.confirmatory[:2]
                     family = "confirmatory" if confirmatory else "exploratory" if index else "holm"
                     found.append(_gain(shallow, deep, family))
     tested = [(place, gain.p) for place, gain in enumerate(found) if gain.family == "holm" and gain.p is not None]
@@ -103,11 +113,12 @@ def _gain(shallow: Group, deep: Group, family: str) -> DifferenceSummary:
             "accuracy": as_estimate(accuracy),
             "log_loss": as_estimate(difference_of(shallow, deep, "log_loss")),
             "macro_f1": as_estimate(difference_of(shallow, deep, "macro_f1")),
-            "p": None if accuracy is None or math.isinf(accuracy.standard_error) else accuracy.p_value,
+            "p": None if accuracy is None or not 0 < accuracy.standard_error < math.inf else accuracy.p_value,
             "holm": None,
             "family": family,
             "seeds": 0 if accuracy is None else accuracy.seeds,
             "seed_share": None if accuracy is None else _finite(accuracy.seed_share),
+            "residual_share": None if accuracy is None else _finite(accuracy.residual_share),
             "example_share": None if accuracy is None else _finite(accuracy.example_share),
             "seed_correlation": None if accuracy is None else _finite(accuracy.seed_correlation),
             "limit": None if accuracy is None else _finite(accuracy.limit),
@@ -124,44 +135,95 @@ def verdict(grid: Grid) -> DecisionSummary | None:
     Returns:
         The verdict; None where there are not two depths.
     """
-    setting = grid.settings[0]
-    size = grid.sizes(setting)[-1]
+    recipe = grid.plan.as_recipe()
+    setting, size, layers = grid.confirmatory
     depths = grid.depths(setting, size)
-    if len(depths) < 2:
+    if len(layers) < 2:
         return None
-    seeds = sorted(set.intersection(*(set(group.seeds) for group in depths)))
-    if not seeds:
-        return None
+    seeds = sorted(set.intersection(*(set(group.seeds) for group in depths))) if depths else []
+    missing = [depth for depth in layers if depth not in {group.layers for group in depths}]
+    if missing or not seeds or (recipe.preview and len(seeds) > PREVIEW_SEEDS):
+        return _without_verdict(grid, missing, seeds)
     keep = {group.layers: [group.seeds.index(seed) for seed in seeds] for group in depths}
     scores = {group.layers: [fold[keep[group.layers]] for fold in measure(group, "accuracy")] for group in depths}
+    diverged = _diverged(grid)
     converged = {
-        group.layers: np.array([has_learned(fold[i]) for fold in group.runs for i in keep[group.layers]])
+        group.layers: np.array([has_learned(run) for run in group.all_runs] + [False] * diverged[group.layers])
         for group in depths
     }
-    runs = [fold[i] for group in depths for fold in group.runs for i in keep[group.layers]]
-    recipe = grid.plan.as_recipe()
+    runs = [run for group in depths for run in group.all_runs]
     decision = decide(
-        {layers: folds[0] if len(folds) == 1 else folds for layers, folds in scores.items()},
+        {depth: folds[0] if len(folds) == 1 else folds for depth, folds in scores.items()},
         delta=recipe.delta / 100,
         converged=converged,
         capped_share=float(np.mean([hit_cap(run) for run in runs])),
         tuned=setting.startswith("tuned") or "training.learning_rate" in recipe.grid.axes,
     )
-    return _as_summary(decision, delta=recipe.delta / 100, setting=setting, size=size, preview=recipe.preview)
-
-
-def _as_summary(decision: Decision, *, delta: float, setting: str, size: int | str, preview: bool) -> DecisionSummary:
-    """Keep what reports need."""
-    labels: Sequence[str] = decision.labels
-    if preview:
-        labels = [*labels, "the recipe calls itself a preview: its rows and seeds are too few for a verdict"]
     return DecisionSummary(
         kind=decision.kind,
         layers=decision.depth,
         words=decision.words,
         estimand=decision.estimand,
-        delta=delta,
-        labels=list(labels),
+        delta=recipe.delta / 100,
+        labels=[*decision.labels, *_reservations(grid, seeds)],
+        setting=setting,
+        size=size,
+        bounds=[
+            (shallow, deep, _finite(bound.low), _finite(bound.high))
+            for (shallow, deep), bound in decision.bounds.items()
+            if shallow < deep
+        ],
+        more_seeds=decision.more_seeds,
+        more_texts=decision.more_texts,
+        resolution=_finite(decision.resolution),
+    )
+
+
+def _without_verdict(grid: Grid, missing: list[int], seeds: list[int]) -> DecisionSummary:
+    """Say why nothing can be said yet."""
+    recipe = grid.plan.as_recipe()
+    setting, size, _ = grid.confirmatory
+    if missing:
+        depths = " and ".join(map(str, missing))
+        words = f"No verdict yet: no run is finished at {depths} layers with {size_words(size)} labels."
+    elif not seeds:
+        words = f"No verdict yet: no seed is finished at every depth with {size_words(size)} labels."
+    else:
+        words = "A preview, without a verdict: the recipe says that its rows are too few for one."
+    return DecisionSummary(
+        kind="preview",
+        layers=None,
+        words=words,
+        estimand=ESTIMAND,
+        delta=recipe.delta / 100,
+        labels=_reservations(grid, seeds),
         setting=setting,
         size=size,
     )
+
+
+def _diverged(grid: Grid) -> Counter[int]:
+    """Count the runs of the confirmatory family that ended in a loss that is no number, by depth."""
+    setting, size, _ = grid.confirmatory
+    return Counter(
+        int(cell.coordinates["layers"])
+        for cell, failure in grid.failures
+        if failure.kind == "non_finite_loss"
+        and (setting_label(cell.coordinates), cell.coordinates["size"]) == (setting, size)
+        and "baseline" not in cell.coordinates
+    )
+
+
+def _reservations(grid: Grid, seeds: list[int]) -> list[str]:
+    """What a reader must know beside the verdict: runs that are missing, and seeds that they cost."""
+    setting, size, _ = grid.confirmatory
+    words = []
+    if grid.finished < grid.planned:
+        words.append(
+            f"interim: {grid.finished:,} of {grid.planned:,} runs; looking again while runs are added raises the chance"
+            " of a false finding"
+        )
+    every = {seed for group in grid.depths(setting, size) for seed in group.seeds}
+    if lost := sorted(every - set(seeds)):
+        words.append(f"seeds {', '.join(map(str, lost))} left out: not finished at every depth")
+    return words

@@ -13,7 +13,7 @@ from textlstm.analysis.summary import CalibrationSummary, CellSummary
 from textlstm.experiment.controls import width_words
 from textlstm.recipe import validate
 from textlstm.results import Estimate, Run
-from textlstm.stats.paired import paired_difference
+from textlstm.stats.paired import fold_difference, paired_difference
 from textlstm.stats.scores import (
     accuracy_scores,
     brier_scores,
@@ -105,17 +105,18 @@ def mean_estimate(by_fold: Sequence[Floats], *, share: bool = True) -> Estimate:
     """Take the mean of scores with its interval over seeds and texts.
 
     Args:
-        by_fold: (seeds, n) scores by fold; the folds of a cross-validation are put end to end, every text once.
+        by_fold: (seeds, n) scores by fold; the folds of a cross-validation count alike.
         share: whether the figure lies between 0 and 1, where the interval then ends.
 
     Returns:
-        No interval under three seeds: two say too little of their own spread.
+        No interval under three seeds without folds: two say too little of their own spread.
     """
-    scores = np.concatenate(list(by_fold), axis=1)
-    if len(scores) < 3:
-        return Estimate(value=float(scores.mean()))
-    # A mean is the gain over a score of nothing at all.
-    found = paired_difference(np.zeros_like(scores), scores, pairing="paired")
+    if len(by_fold) > 1:
+        found = fold_difference([np.zeros_like(scores) for scores in by_fold], by_fold)
+    elif len(by_fold[0]) < 3 or by_fold[0].shape[1] < 2:
+        return Estimate(value=float(by_fold[0].mean()))
+    else:  # a mean is the gain over a score of nothing at all
+        found = paired_difference(np.zeros_like(by_fold[0]), by_fold[0], pairing="paired")
     if not share:
         return Estimate(value=found.value, low=found.low, high=found.high)
     return Estimate(value=found.value, low=max(0.0, found.low), high=min(1.0, found.high))
@@ -128,13 +129,15 @@ def has_learned(run: Run) -> bool:
         run: one finished run.
 
     Returns:
-        False for a collapsed run; for multi-label data, whether any label's F1 on the training rows is above 0.
+        False for a collapsed run. For multi-label data the frequencies are those of each label's yes and no.
     """
     train = run.metrics["train"]
-    if run.data.multi_label:
-        return train.macro_f1.value > 0
     shares = np.array([label.rows for label in train.per_class], dtype=np.float64) / train.rows
-    entropy = -float(np.sum(shares[shares > 0] * np.log(shares[shares > 0])))
+    if run.data.multi_label:
+        pairs = np.stack([shares, 1 - shares])
+        entropy = -float(np.sum(pairs * np.log(np.where(pairs > 0, pairs, 1.0)), axis=0).mean())
+    else:
+        entropy = -float(np.sum(shares * np.log(np.where(shares > 0, shares, 1.0))))
     return train.log_loss.value < LEARNED * entropy
 
 
@@ -178,7 +181,12 @@ def calibration_of(group: Group, *, bins: int = 10) -> CalibrationSummary:
     means = [float(sure[part].mean()) for part in parts]
     shares = [float(hits[part].mean()) for part in parts]
     rows = [len(part) for part in parts]
-    ece = sum(count * abs(mean - share) for count, mean, share in zip(rows, means, shares, strict=True)) / len(order)
+    errors = [debiased_calibration_errors(fold.probabilities, fold.labels).mean() for fold in group.folds]
     return CalibrationSummary(
-        setting=group.setting, layers=group.layers, confidence=means, accuracy=shares, rows=rows, ece=ece
+        setting=group.setting,
+        layers=group.layers,
+        confidence=means,
+        accuracy=shares,
+        rows=rows,
+        ece=float(np.mean(errors)),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from textlstm.errors import RunFolderError
-from textlstm.experiment.controls import setting_label
+from textlstm.experiment.controls import control_names, setting_label
 from textlstm.experiment.failures import Failure, read_failure
 from textlstm.experiment.grid import BASELINE_SETTINGS
 from textlstm.experiment.plan import Plan, PlannedCell, read_plan
@@ -90,9 +91,11 @@ class Grid:
         groups: finished runs by setting, layers and size, in the order of the plan.
         baselines: finished runs of the baselines that are the stack with other settings, by name and size.
         trials: runs of the search of the `tuned` control.
-        runs: every finished run once a cell, in the order of the plan.
+        runs: every finished run once a cell, in the order of the plan; cells of two controls may share a run.
         failures: cells without a result whose failure is on record.
-        finished: cells of the plan with a result.
+        finished: runs with a result; cells that share a folder are one run.
+        planned: runs of the plan.
+        seconds: of training, over all finished runs.
     """
 
     folder: Path
@@ -103,11 +106,29 @@ class Grid:
     runs: list[Run]
     failures: list[tuple[PlannedCell, Failure]]
     finished: int
+    planned: int
+    seconds: float
+
+    @cached_property
+    def declared(self) -> list[str]:
+        """Labels of all controls and axes that the recipe asks for; the verdict is about the first."""
+        grid = self.plan.as_recipe().grid
+        points = [dict(zip(grid.axes, values, strict=True)) for values in product(*grid.axes.values())]
+        return [setting_label({"control": control, **axes}) for control in control_names(grid) for axes in points]
 
     @property
     def settings(self) -> list[str]:
-        """Labels of controls and axes, the declared control first."""
-        return list(dict.fromkeys(setting for setting, _, _ in self.groups))
+        """Labels of those that have finished runs, in the recipe's order."""
+        found = {setting for setting, _, _ in self.groups}
+        return [setting for setting in self.declared if setting in found]
+
+    @cached_property
+    def confirmatory(self) -> tuple[str, int | str, list[int]]:
+        """The setting, size and depths that the recipe's verdict is about, whatever is finished."""
+        recipe = self.plan.as_recipe()
+        sizes: list[int | str] = list(recipe.grid.sizes or [recipe.data.size])
+        layers = sorted(set(recipe.grid.layers or [recipe.model.num_layers]))
+        return self.declared[0], max(sizes, key=size_key), layers
 
     def depths(self, setting: str, size: int | str) -> list[Group]:
         """The groups of one setting and size, shallowest first."""
@@ -117,7 +138,7 @@ class Grid:
     def sizes(self, setting: str) -> list[int | str]:
         """The sizes of one setting, rising."""
         found = dict.fromkeys(size for s, _, size in self.groups if s == setting)
-        return sorted(found, key=lambda size: float("inf") if isinstance(size, str) else size)
+        return sorted(found, key=size_key)
 
 
 def read_grid(folder: Path) -> Grid:
@@ -174,8 +195,15 @@ def read_grid(folder: Path) -> Grid:
         trials=trials,
         runs=every,
         failures=failures,
-        finished=len(every),
+        finished=len(runs),
+        planned=len({cell.path for cell in plan.cells}),
+        seconds=sum(run.cost.train_seconds for run in runs.values()),
     )
+
+
+def size_key(size: int | str) -> float:
+    """Order sizes, "full" last."""
+    return float("inf") if isinstance(size, str) else size
 
 
 def read_scored(folders: list[Path]) -> Scored:

@@ -49,7 +49,9 @@ def markdown_report(comparison: Comparison, first: Section, sections: Sequence[S
     blocks += [f"**{escape(sentence)}**" for sentence in comparison.answer]
     blocks += ["> **A preview.** This grid is too small for a verdict."] if comparison.preview else []
     if comparison.decision:
-        verdict = [escape(comparison.decision.words)]
+        # The answer holds the verdict's words as a rule: they are said once, as on the page.
+        said = comparison.decision.words in " ".join(comparison.answer)
+        verdict = [] if said else [escape(comparison.decision.words)]
         if comparison.decision.labels:
             verdict.append(f"With reservations: {escape('; '.join(comparison.decision.labels))}.")
         blocks.append("\n>\n".join(f"> {line}" for line in [*verdict, escape(comparison.decision.estimand)]))

@@ -13,6 +13,7 @@ from textlstm.analysis.charts.quality import baseline_ladder, calibration, searc
 from textlstm.analysis.figures import Figure, Section, Table
 from textlstm.analysis.summary import Comparison
 from textlstm.analysis.wording import duration, points, setting_words, size_words
+from textlstm.stats.decision import rule_table
 
 T = TypeVar("T")
 FILES = {
@@ -38,7 +39,9 @@ def facts(comparison: Comparison) -> list[str]:
         f"{comparison.test_rows:,} test texts",
         f"{len(comparison.label_names)} labels",
         f"{duration(comparison.seconds)} of training in all",
-        f"test split opened {_times(comparison.test_openings)}",
+        f"test split opened {_times(comparison.test_openings)}"
+        if comparison.test_openings
+        else "openings of the test split not counted",
     ]
     if comparison.failures:
         said.insert(1, f"{len(comparison.failures):,} failed")
@@ -174,11 +177,22 @@ def _methods(comparison: Comparison) -> Section:
     rows = [["data", comparison.source], ["fingerprint of the data", comparison.fingerprint]]
     rows += [["protocol", comparison.protocol]] if comparison.protocol else []
     rows += [["labels", ", ".join(comparison.label_names)], ["test texts", f"{comparison.test_rows:,}"]]
-    rows += [["test split opened", f"{_times(comparison.test_openings)} in this folder"]]
+    opened = f"{_times(comparison.test_openings)} in this folder" if comparison.test_openings else "not counted"
+    rows += [["test split opened", opened]]
     rows += [[f"setting: {setting_words(name)}", words] for name, words in comparison.settings.items()]
+    facts_table = Table("Data and settings", ["what", "value"], rows, words=(0, 1))
     return Section(
         "methods",
         "Methods and settings",
         parts=parts,
-        tables=[Table("Data and settings", ["what", "value"], rows, words=(0, 1))],
+        tables=[facts_table, *([_rules()] if decision else [])],
     )
+
+
+def _rules() -> Table:
+    """The decision table that the verdict was read from, as `rule_table` lays it out for the documentation."""
+    lines = [line.strip("| ").split(" | ") for line in rule_table().splitlines()[2:]]
+    note = (
+        "The first row that holds is the verdict. k, d and j are depths, delta the smallest difference worth a layer."
+    )
+    return Table("Rules of the verdict", ["rule", "verdict", "when"], lines, words=(0, 1, 2), note=note)

@@ -24,6 +24,7 @@ from textlstm.analysis.wording import (
     nats,
     percent,
     points,
+    seeds_words,
     setting_words,
     signed_nats,
     size_words,
@@ -69,10 +70,7 @@ def _main_table(comparison: Comparison, setting: str, *, first: bool) -> Table:
                     ),
                 ]
             )
-    seeds = sorted({cell.seeds for cell in cells})
-    several = (
-        f"{seeds[0]} seed{'s' if seeds[0] != 1 else ''}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
-    )
+    several = seeds_words(cell.seeds for cell in cells)
     banded = "[95 % interval over seeds and texts], " if any(interval(cell.accuracy) for cell in cells) else ""
     words = comparison.settings.get(setting, "")
     return Table(
@@ -117,9 +115,12 @@ def other_scores(comparison: Comparison) -> Table | None:
         for setting in settings_in_order(comparison)
         for cell in cells_of(comparison, setting)
     ]
-    headers = ["depth", "labels", "setting", "macro-F1 (%)", "log loss (nats)", "ECE (points)", "Brier", "seeds"]
-    headers += ["converged (%)", "at the cap (%)"]
-    note = "At the cap: the best epoch was the last one planned, so longer training might have helped."
+    headers = ["depth", "labels", "setting", "macro-F1 (%)", "log loss (nats)", "calibration (points)"]
+    headers += ["Brier", "seeds", "converged (%)", "at the cap (%)"]
+    note = (
+        "Calibration: the debiased root-mean-square calibration error. At the cap: the best epoch was the last one"
+        " planned, so longer training might have helped."
+    )
     return (
         Table("Other scores on the test split", headers, rows, words=(0, 2), note=note, folded=True) if rows else None
     )
@@ -148,16 +149,29 @@ def neighbor_gains(comparison: Comparison) -> Table | None:
             item.family,
             percent(item.seed_share),
             percent(item.example_share),
+            percent(item.residual_share),
             ABSENT if item.seed_correlation is None else f"{item.seed_correlation:.2f}",
             points(item.limit).removeprefix("+"),
         ]
         for item in comparison.differences
     ]
-    headers = ["layers", "labels", "setting", "accuracy (points)", "macro-F1 (points)", "log loss (nats)", "p"]
-    headers += ["p (Holm)", "family", "from seeds (%)", "from texts (%)", "seed correlation", "limit (points)"]
+    headers = ["layers", "labels", "setting", "accuracy (points)"]
+    headers += [
+        "macro-F1 (points) (exploratory)",
+        "log loss (nats) (exploratory)",
+        "p",
+        "p (Holm)",
+        "family",
+        "from seeds (%)",
+        "from texts (%)",
+        "from both (%)",
+        "seed correlation",
+        "limit (points)",
+    ]
     note = (
-        "From seeds and from texts: shares of the variance of the mean. Limit: the half-width that would be left with"
-        " infinitely many seeds. The confirmatory family has no Holm column: the verdict corrects it."
+        "From seeds, from texts, and from both (less with more of either): shares of the variance of the mean. Limit:"
+        " the half-width that would be left with infinitely many seeds. The confirmatory family has no Holm column: the"
+        " verdict corrects it."
     )
     return _lean(Table("Every paired gain", headers, rows, words=(0, 2, 8), note=note, folded=True)) if rows else None
 
@@ -230,7 +244,9 @@ def cost_table(comparison: Comparison) -> Table | None:
     headers = ["depth", "setting", "parameters", "without embeddings", "operations a token", "training", "tokens/s"]
     headers += [f"latency, batch {batch} (ms)" for batch in batches] + ["peak memory (MiB)", "disk (MiB)"]
     tokens = next((cost.tokens for cost in comparison.costs if cost.tokens), None)
-    note = f"Latency: median / 95th percentile, texts of {tokens} tokens." if batches and tokens else ""
+    note = "Peak memory is that of the whole process."
+    if batches and tokens:
+        note = f"Latency: median / 95th percentile, texts of {tokens} tokens. {note}"
     return _lean(Table("Cost by depth at the largest size", headers, rows, words=(0, 1), note=note))
 
 

@@ -77,9 +77,7 @@ def across_sets(folders: Sequence[Path]) -> list[DepthAcrossSets]:
     grids = [read_grid(folder) for folder in folders]
     prints = [grid.plan.data.fingerprint for grid in grids]
     if len(set(prints)) < len(prints):
-        raise RunFolderError(
-            "A mean over data sets takes each set once, and two of these folders hold the same data."
-        )
+        raise RunFolderError("A mean over data sets takes each set once, and two of these folders hold the same data.")
     rows = [{group.layers: group for group in _largest(grid)} for grid in grids]
     depths = sorted(set.intersection(*(set(row) for row in rows)))
     if len(depths) < 2:

@@ -47,8 +47,8 @@ class CellSummary(_Part):
         train_seconds: mean seconds of training.
         tokens_per_second: mean training speed.
         peak_memory_mb: mean peak memory of the process.
-        converged: share of runs that learned: test accuracy above that of always naming the commonest class, and not
-            among the collapsed (see `method`).
+        converged: share of runs that learned: log loss on their training rows under 90 % of that of naming the
+            classes' frequencies.
         capped: share of runs whose best epoch was the last one that was planned.
     """
 
@@ -94,6 +94,7 @@ class DifferenceSummary(_Part):
         seeds: pairs of runs.
         seed_share: share of the variance of the mean that comes from seeds.
         example_share: share that comes from texts.
+        residual_share: share that either more seeds or more texts would remove.
         seed_correlation: correlation of the two depths' scores over seeds.
         limit: half-width that would be left with infinitely many seeds.
     """
@@ -111,6 +112,7 @@ class DifferenceSummary(_Part):
     seeds: int
     seed_share: float | None
     example_share: float | None
+    residual_share: float | None
     seed_correlation: float | None
     limit: float | None
 
@@ -127,6 +129,11 @@ class DecisionSummary(_Part):
         labels: reservations, such as "learning rate not tuned for each depth".
         setting: the control that the verdict is about.
         size: the size that it is about.
+        bounds: shallower and deeper depth, with the lower and the upper bound of the gain that the verdict rests on
+            (one-sided, each at alpha / (K - 1) for K depths); None where one seed tells nothing.
+        more_seeds: runs a depth that are missing for a verdict, as far as can be planned.
+        more_texts: test texts that are missing.
+        resolution: half-width of those bounds that this test set would leave with infinitely many seeds.
     """
 
     kind: str
@@ -137,6 +144,10 @@ class DecisionSummary(_Part):
     labels: list[str]
     setting: str
     size: int | str
+    bounds: list[tuple[int, int, float | None, float | None]] = []
+    more_seeds: int | None = None
+    more_texts: int | None = None
+    resolution: float | None = None
 
 
 class CurveSummary(_Part):
@@ -146,18 +157,27 @@ class CurveSummary(_Part):
         setting: as in `CellSummary`.
         layers: stacked layers.
         labels: numbers of labels, rising.
+        seeds: those that all depths of the setting have at all these sizes; mean and bands are over them alone.
+        over_texts: whether intervals and band hold for other test texts of this kind, too; otherwise they are over
+            seeds, for these texts.
         mean: mean accuracy at each.
-        low: lower end of the simultaneous 95 % band; empty under three seeds.
+        low: lower end of the simultaneous 95 % band, from 0 to 1; empty under three seeds.
         high: its upper end.
+        own_low: lower end of each size's own 95 % interval, from 0 to 1; empty under three seeds.
+        own_high: its upper end.
         gain_per_doubling: points of accuracy (as a share) for each doubling of the labels; None with one size.
     """
 
     setting: str
     layers: int
     labels: list[int]
+    seeds: int
+    over_texts: bool
     mean: list[float]
     low: list[float]
     high: list[float]
+    own_low: list[float]
+    own_high: list[float]
     gain_per_doubling: Estimate | None = None
 
 
@@ -184,6 +204,7 @@ class BaselineSummary(_Part):
         macro_f1: the same for macro-F1.
         seconds: mean seconds to fit.
         gain_of_stack: accuracy of the best depth (by mean) minus this method's, paired; None when it cannot be had.
+        holm: p of that gain after Holm's correction over the methods at this size.
     """
 
     name: str
@@ -195,6 +216,7 @@ class BaselineSummary(_Part):
     macro_f1: Estimate
     seconds: float
     gain_of_stack: Estimate | None = None
+    holm: float | None = None
 
 
 class CostSummary(_Part):
@@ -311,8 +333,8 @@ class Comparison(_Part):
         hard_texts: most often misclassified first.
         search: for the tuned control.
         failures: cells without a result.
-        planned: cells of the plan.
-        finished: cells with a result.
+        planned: runs of the plan; cells of two controls that are the same run count once.
+        finished: runs with a result.
         test_openings: how often the test split was opened in this folder.
         reference: published figures, as in the recipe.
         method: paragraphs on how the figures were made, by heading.

@@ -11,7 +11,16 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from textlstm.analysis.summary import BaselineSummary, CellSummary, Comparison
-from textlstm.analysis.wording import count, duration, layers_words, points, size_words, with_interval
+from textlstm.analysis.wording import (
+    count,
+    duration,
+    layers_words,
+    points,
+    seeds_words,
+    setting_words,
+    size_words,
+    with_interval,
+)
 from textlstm.results import Run
 
 if TYPE_CHECKING:
@@ -34,12 +43,15 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
     """
     from rich.table import Table
 
-    tables = []
-    for setting, words in comparison.settings.items():
+    tables: list[Table] = []
+    for setting in comparison.settings:
         cells = [cell for cell in comparison.cells if cell.setting == setting]
         sizes = list(dict.fromkeys(cell.size for cell in cells))
-        title = f"{comparison.name}{' (a preview)' if comparison.preview else ''}, {setting}: {words}"
-        table = Table(title=title, min_width=min(len(title), 100), title_justify="left", show_lines=True)
+        title = setting_words(setting)
+        if not tables:
+            title = f"{comparison.name}{' (a preview)' if comparison.preview else ''}: {title}"
+        # A title is broken at the width of its table; this one is short, and hardly stretches it.
+        table = Table(title=title, min_width=min(len(title), 60), title_justify="left", show_lines=True)
         table.add_column("layers", justify="right")
         for size in sizes:
             table.add_column(f"{size_words(size)} labels", justify="right")
@@ -65,16 +77,25 @@ def explain_tables(comparison: Comparison) -> str:
         comparison: of `compare_runs`.
 
     Returns:
-        A few short sentences.
+        A few short sentences, and below them a line a control that says what it is.
     """
-    seeds = sorted({cell.seeds for cell in comparison.cells})
-    words = f"Test accuracy in %, mean of {' or '.join(map(str, seeds))} seed{'s' if seeds != [1] else ''}"
-    if seeds[-1] >= 3:
+    seeds = [cell.seeds for cell in comparison.cells]
+    words = f"Test accuracy in %, mean of {seeds_words(seeds)}"
+    if max(seeds) >= 3:
         words += " [95 % interval over seeds and texts of this kind]"
     words += "; parameters; seconds of training a run."
     if comparison.test_openings:
         words += f" The test split was opened {comparison.test_openings:,} times for these figures."
-    return words
+    return "\n".join([words, *_control_lines(comparison)])
+
+
+def _control_lines(comparison: Comparison) -> list[str]:
+    """Say once what each control is, whatever other axes the settings have."""
+    lines = {}
+    for setting, words in comparison.settings.items():
+        control, *axes = setting.split(", ")
+        lines[control] = f"{setting_words(control)}: {words.removesuffix(''.join(f'; {axis}' for axis in axes))}."
+    return list(lines.values())
 
 
 def across_table(depths: Sequence[DepthAcrossSets]) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from textlstm.results import Estimate
@@ -187,6 +187,21 @@ def layers_words(layers: int) -> str:
     return f"{layers} layer{'s' if layers != 1 else ''}"
 
 
+def seeds_words(counts: Iterable[int]) -> str:
+    """Say how many seeds there are, where cells may have different numbers.
+
+    Args:
+        counts: of seeds, one or more.
+
+    Returns:
+        Such as "1 seed", "5 seeds" or "3 to 5 seeds".
+    """
+    present = sorted(set(counts))
+    if len(present) > 1:
+        return f"{present[0]:,} to {present[-1]:,} seeds"
+    return f"{present[0]:,} seed{'s' if present[0] != 1 else ''}"
+
+
 def setting_words(setting: str) -> str:
     """Name a setting for a reader.
 
@@ -201,13 +216,14 @@ def setting_words(setting: str) -> str:
     return named + comma + axes
 
 
-_BASELINES = {
-    "majority": "majority",
-    "tfidf": "TF-IDF",
-    "bag": "bag of vectors",
-    "one_directional": "one direction",
-    "encoder": "frozen encoder",
+BASELINES: dict[str, tuple[str, str]] = {
+    "majority": ("majority", "always the commonest class"),
+    "tfidf": ("TF-IDF", "TF-IDF of words and word pairs, logistic regression"),
+    "bag": ("bag of vectors", "mean of word embeddings, linear"),
+    "one_directional": ("one direction", "one LSTM layer that reads forward only"),
+    "encoder": ("frozen encoder", "frozen encoder, mean of its states, logistic regression"),
 }
+"""Each plain method in short and at length, weakest first."""
 
 
 def baseline_words(name: str) -> str:
@@ -219,7 +235,19 @@ def baseline_words(name: str) -> str:
     Returns:
         Such as "TF-IDF"; an unknown name as it is.
     """
-    return _BASELINES.get(name, name)
+    return BASELINES[name][0] if name in BASELINES else name
+
+
+def baseline_sentence(name: str) -> str:
+    """Say what a plain method is.
+
+    Args:
+        name: as in the summary.
+
+    Returns:
+        Such as "mean of word embeddings, linear"; an unknown name as it is.
+    """
+    return BASELINES[name][1] if name in BASELINES else name
 
 
 def plain_text(text: str) -> str:

@@ -136,7 +136,7 @@ def _crossed_variance(first: Floats, second: Floats, pairing: Pairing) -> Crosse
         return _put_together(value, apart, correlation, np.zeros(value.shape, dtype=bool))
     difference = _Table.of(second - first)
     together = _sum_up([difference], _squares(difference.columns) / ((examples - 1) * examples))
-    paired = np.ones(value.shape, dtype=bool) if pairing == "paired" else correlation >= PAIRED_FROM
+    paired = np.ones(value.shape, dtype=bool) if pairing == "paired" else correlation >= PAIRED_FROM - 1e-9
     chosen = _put_together(
         value, [np.where(paired, yes, no) for yes, no in zip(together, apart, strict=True)], correlation, paired
     )

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textlstm.stats.curves import Curve
+from textlstm.stats.rules import PREVIEW_SEEDS
 
 Floats = NDArray[np.float64]
 
 ASKED_SIZES = 6  # a learning curve is asked for at six sizes, each at least twice the one before
-VERDICT_SEEDS = 5  # fewer seeds are a preview
 
 
 @dataclass(frozen=True)
@@ -202,8 +202,8 @@ def reserves(curve: Curve) -> list[str]:
     spaced = spaced_sizes(curve.sizes)
     if spaced < ASKED_SIZES:
         notes.append(f"few sizes: {spaced} at a factor of 2 or more, of {ASKED_SIZES} asked for")
-    if curve.seeds < VERDICT_SEEDS:
-        notes.append(f"a preview: {curve.seeds} seeds, of {VERDICT_SEEDS} asked for")
+    if curve.seeds <= PREVIEW_SEEDS:
+        notes.append(f"a preview: {curve.seeds} seeds, of {PREVIEW_SEEDS + 1} asked for")
     return notes
 
 

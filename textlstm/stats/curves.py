@@ -65,19 +65,26 @@ class Gain:
 
 
 def mean_curves(
-    scores: Floats, *, sizes: Sequence[float], names: Sequence[str], confidence: float = 0.95, seed: int = 0
+    scores: Floats,
+    *,
+    sizes: Sequence[float],
+    names: Sequence[str],
+    text_covariance: Sequence[Floats] | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
 ) -> list[Curve]:
     """Take each depth's mean curve over seeds, with a pointwise and a simultaneous band.
 
-    Both are over training seeds, for this test set. The pointwise band is Student's t at each size. The simultaneous
-    band is the sup-t band (Montiel Olea & Plagborg-Moller 2019, J. Appl. Econometrics 34): one critical value for all
-    sizes, from the simulated law of the largest |t| under the correlation of the sizes within a seed, so that a seed
-    stays one block over all sizes.
+    The pointwise band is Student's t at each size. The simultaneous band is the sup-t band (Montiel Olea &
+    Plagborg-Moller 2019, J. Appl. Econometrics 34): one critical value for all sizes, from the simulated law of the
+    largest |t| under the correlation of the sizes within a seed, so that a seed stays one block over all sizes.
 
     Args:
         scores: (depths, sizes, seeds) one score a run; seed k is the same random numbers at all sizes and depths.
         sizes: (sizes,) training sizes in rows, increasing.
         names: (depths,) what each depth is called.
+        text_covariance: by depth, (sizes, sizes) of `text_covariance` on that depth's scores; with it both bands also
+            hold for other texts of this kind, without it over training seeds for this test set alone.
         confidence: coverage, between 0 and 1.
         seed: of the simulation; the same input gives the same band.
 
@@ -89,9 +96,12 @@ def mean_curves(
     """
     if scores.ndim != 3 or len(scores) != len(names):
         raise ValueError(f"scores are (depths, sizes, seeds) with one name a depth, not {scores.shape}, {len(names)}")
+    texts: Sequence[Floats | None] = [None] * len(names) if text_covariance is None else text_covariance
+    if len(texts) != len(names):
+        raise ValueError(f"there is one covariance over texts a depth: {len(names)}, not {len(texts)}")
     return [
-        _curve(one, sizes=sizes, name=name, confidence=confidence, seed=seed, text_covariance=None)
-        for one, name in zip(scores, names, strict=True)
+        _curve(one, sizes=sizes, name=name, confidence=confidence, seed=seed, text_covariance=part)
+        for one, name, part in zip(scores, names, texts, strict=True)
     ]
 
 
@@ -137,18 +147,18 @@ def difference_band(
 
 
 def text_covariance(differences: Floats) -> Floats:
-    """Take what the choice of test texts adds to the variance of a mean difference, for all pairs of sizes.
+    """Take what the choice of test texts adds to the variance of a mean score or difference, for all pairs of sizes.
 
     Two-way random effects, seeds by texts, as in the paired comparison of two depths: the spread over texts of the
     seed-averaged differences, less the residual part that the spread over seeds already holds (Cornfield & Tukey 1956,
     Ann. Math. Stat. 27), with the total floored at the larger of the two.
 
     Args:
-        differences: (sizes, seeds, texts) per-text score of the deeper minus that of the shallower stack, on the same
-            test texts at all sizes; two seeds and two texts or more.
+        differences: (sizes, seeds, texts) per-text score of the deeper minus that of the shallower stack, or the score
+            of one stack, on the same test texts at all sizes; two seeds and two texts or more.
 
     Returns:
-        (sizes, sizes) covariance of the mean difference over draws of the test texts.
+        (sizes, sizes) covariance of the mean over draws of the test texts.
 
     Raises:
         ValueError: there are fewer than two seeds or texts.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from textlstm.stats.families import Bounds, Pair, Scores, pairwise_differences, simultaneous_bounds
 from textlstm.stats.paired import Difference
 from textlstm.stats.planning import Plan, plan_more
-from textlstm.stats.rules import RULES, Evidence, Kind, rule_table
+from textlstm.stats.rules import PREVIEW_SEEDS, RULES, Evidence, Kind, rule_table
 
 __all__ = ["ESTIMAND", "Decision", "decide", "false_findings", "rule_table"]
 
@@ -21,7 +20,6 @@ ESTIMAND = (
     "Each difference is the expected difference in score over training seeds and over test texts of this kind, for this"
     " training pool."
 )
-PREVIEW_SEEDS = 3
 FINE_DELTA, FINE_SEEDS = 0.005, 20
 
 
@@ -38,8 +36,8 @@ class Decision:
         bounds: by ordered pair, the one-sided bounds at alpha / (K - 1) that the verdict rests on.
         more_seeds: runs a depth that are missing, as planned from the variance parts; None where none are asked for.
         more_texts: test texts that are missing; None where none are asked for.
-        resolution: half-width of those bounds that this test set would leave with infinitely many seeds, for the pair
-            that stands in the way, or the widest pair where there is a verdict; inf where it is unknown.
+        resolution: half-width of those bounds that this test set would leave with infinitely many seeds, at most, for
+            the pair that stands in the way, or the widest pair where there is a verdict; inf where it is unknown.
         estimand: what the differences are differences in.
         labels: what a reader must know beside the verdict.
     """
@@ -120,8 +118,7 @@ def decide(
     rule, depth = next((rule, found) for rule in RULES for found in rule.finds(evidence))
     undecided = rule.kind in ("undecided_seeds", "undecided_texts")
     verdict = rule.kind in ("enough", "better")
-    limits = [d.forecast(single, seeds=math.inf, examples=d.examples) for d in differences.values()]
-    widest = float(np.max(limits))
+    widest = max(difference.resolution(single) for difference in differences.values())
     return Decision(
         kind=rule.kind,
         depth=depth if verdict else None,
@@ -131,7 +128,7 @@ def decide(
         bounds=bounds,
         more_seeds=plan.more_seeds if undecided else None,
         more_texts=plan.more_texts if undecided else None,
-        resolution=plan.resolution if undecided else math.inf if math.isnan(widest) else widest,
+        resolution=plan.resolution if undecided else widest,
         estimand=ESTIMAND,
         labels=_labels(scores, seeds, delta, tuned),
     )

@@ -62,7 +62,8 @@ def simultaneous_bounds(differences: Mapping[Pair, Difference], *, alpha: float 
     """Bound every ordered pair of K depths, each side at alpha / (K - 1).
 
     K - 1 one-sided bounds hold together with chance 1 - alpha or more (Bonferroni): all those against one depth, which
-    is what each statement of the decision rule rests on. The variances differ from pair to pair, so Dunnett's common quantile, which would gain little (2.1 % in width at four depths), does not apply.
+    is what each statement of the decision rule rests on. The variances differ from pair to pair, so Dunnett's common
+    quantile, which would gain little (2.1 % in width at four depths), does not apply.
 
     Where two depths scored alike on every text, their difference has no spread, and the t bound would claim certainty;
     with a few flipped answers it is still far too sure. The bound is then no closer than the largest share of texts on

@@ -23,13 +23,26 @@ class Plan:
         by_seeds: whether seeds are what stands in the way; otherwise test texts.
         more_seeds: runs a depth to add; None where texts alone would do.
         more_texts: test texts to add; None where seeds alone would do.
-        resolution: half-width that this test set leaves with infinitely many seeds, for the pair in the way.
+        resolution: half-width that this test set leaves with infinitely many seeds, at most, for the pair in the way.
+        suffices: whether the numbers would do; otherwise they are `MOST_TIMES` times the present ones, and too few.
     """
 
     by_seeds: bool
     more_seeds: int | None
     more_texts: int | None
     resolution: float
+    suffices: bool = True
+
+    @property
+    def needed(self) -> str:
+        """What to add in words, such as "about 12 more seeds a depth"; "more than" where even that would not do."""
+        about = "about" if self.suffices else "more than"
+        parts = []
+        if self.more_seeds:
+            parts.append(f"{about} {self.more_seeds:,} more seed{'s' if self.more_seeds != 1 else ''} a depth")
+        if self.more_texts:
+            parts.append(f"{about} {self.more_texts:,} more test text{'s' if self.more_texts != 1 else ''}")
+        return " and ".join(parts)
 
     @classmethod
     def nothing(cls) -> Plan:
@@ -68,7 +81,7 @@ def plan_more(differences: Mapping[Pair, Difference], depths: Sequence[int], *, 
     now = [max(_reach(pair, alpha) / room for pair, room in route) for route in open_routes]
     route = open_routes[int(np.argmin(now))]
     worst, _ = max(route, key=lambda entry: _reach(entry[0], alpha) / entry[1])
-    resolution = float(worst.forecast(alpha, seeds=math.inf, examples=worst.examples)) + unseen(worst, alpha)
+    resolution = worst.resolution(alpha) + unseen(worst, alpha)
     by_seeds = worst.seed_share >= worst.example_share
 
     seeds = _first(route, alpha, more_seeds=True, more_texts=False)
@@ -77,7 +90,8 @@ def plan_more(differences: Mapping[Pair, Difference], depths: Sequence[int], *, 
     if not alone:
         both = _first(route, alpha, more_seeds=True, more_texts=True)
         times = min(both, MOST_TIMES)
-        return Plan(by_seeds, _added(worst.seeds, times), _added(worst.examples, times), resolution)
+        more = _added(worst.seeds, times), _added(worst.examples, times)
+        return Plan(by_seeds, *more, resolution, suffices=math.isfinite(both))
     if math.isinf(texts) or (by_seeds and math.isfinite(seeds)):
         return Plan(True, _added(worst.seeds, seeds), None, resolution)
     return Plan(False, None, _added(worst.examples, texts), resolution)

@@ -13,6 +13,8 @@ Kind = Literal["not_trained", "preview", "enough", "better", "undecided_seeds", 
 
 LEAST_CONVERGED = 0.7
 MOST_CAPPED = 0.2
+PREVIEW_SEEDS = 3
+"""So many seeds or fewer are a preview, without a verdict."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def _say_not_trained(evidence: Evidence, _: int) -> str:
 
 def _say_preview(evidence: Evidence, _: int) -> str:
     seeds = "1 seed" if evidence.seeds == 1 else f"{evidence.seeds} seeds"
-    return f"{seeds} a depth: a preview, without a verdict. Run 5 or more."
+    return f"{seeds} a depth: a preview, without a verdict. Run {PREVIEW_SEEDS + 1} or more."
 
 
 def _say_enough(evidence: Evidence, depth: int) -> str:
@@ -175,14 +177,10 @@ def _say_better(evidence: Evidence, depth: int) -> str:
 
 def _say_undecided(evidence: Evidence, _: int) -> str:
     plan = evidence.plan
-    seeds = f"about {plan.more_seeds:,} more seeds a depth" if plan.more_seeds else ""
-    if plan.more_seeds == 1:
-        seeds = "about 1 more seed a depth"
-    texts = f"about {plan.more_texts:,} more test texts" if plan.more_texts else ""
-    needed = " and ".join(filter(None, [seeds, texts]))
     if plan.by_seeds:
-        return f"Undecided: {needed} would tell."
-    return f"Undecided: this test set resolves only ±{_points(plan.resolution)}; {needed} are needed."
+        return f"Undecided: {plan.needed} would {'tell' if plan.suffices else 'be needed'}."
+    needed = f"{plan.needed} {'are' if plan.suffices else 'would be'} needed"
+    return f"Undecided: this test set resolves only ±{_points(plan.resolution)}; {needed}."
 
 
 RULES: tuple[Rule, ...] = (
@@ -197,7 +195,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "preview",
         "a preview, no verdict",
-        "3 seeds a depth or fewer",
+        f"{PREVIEW_SEEDS} seeds a depth or fewer",
         lambda e: [0] if e.preview else [],
         _say_preview,
     ),

@@ -222,10 +222,11 @@ def _front_figure(comparison: Comparison, setting: str, rows: Sequence[Row], pri
         name=file_name("pareto", price, setting),
         title=f"Accuracy against {price}: {setting_words(setting)}",
         chart=alt.layer(*layers),
-        alt=f"Scatter chart of test accuracy against {axis}. On the front, where no other depth is both cheaper and "
-        f"more accurate: {', '.join(on_front)}.",
+        alt=f"Scatter chart of test accuracy against {axis}. On the front, where by mean accuracy no other depth is "
+        f"both cheaper and more accurate: {', '.join(on_front)}.",
         data=Table(f"Test accuracy and {axis}", list(shown.values()), [line(row, *shown) for row in rows], folded=True),
-        caption="Filled and joined: no other depth is both cheaper and more accurate. Open: some depth is both.",
+        caption="Filled and joined: by mean accuracy, no other depth is both cheaper and more accurate. Open:"
+        " some depth is both.",
         width=480,
         height=250,
     )

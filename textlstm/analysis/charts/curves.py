@@ -11,17 +11,18 @@ from textlstm.analysis.figures import Figure, Table
 from textlstm.analysis.orders import baselines_in_order, cells_of, depths_in_order, settings_in_order
 from textlstm.analysis.summary import CellSummary, Comparison, CurveSummary
 from textlstm.analysis.wording import (
-    ABSENT,
     baseline_words,
     file_name,
     interval,
     layers_words,
     percent,
     points,
+    seeds_words,
     setting_words,
     size_words,
     with_interval,
 )
+from textlstm.results import Estimate
 
 CURVE_HEIGHT = 340
 ACCURACY = "test accuracy (%)"
@@ -68,16 +69,18 @@ def _curve_figure(
     comparison: Comparison, setting: str, curves: Sequence[CurveSummary], span: tuple[float, float]
 ) -> Figure:
     """Draw the curves of one setting."""
-    cells = {(cell.layers, cell.labels): cell for cell in cells_of(comparison, setting)}
-    rows = [row for curve in curves for row in _curve_rows(curve, cells)]
+    rows = [row for curve in curves for row in _curve_rows(curve)]
     plain, below = _baseline_rows(comparison, span)
     banded = any("low" in row for row in rows)
     largest = max(row["labels"] for row in rows)
     ends = "; ".join(f"{row['depth']} {row['mean_words']}" for row in rows if row["labels"] == largest)
     notes = [
-        "Lines join means over seeds; each band holds its whole curve with 95 % confidence."
-        if banded
-        else "Lines join means over seeds; bands need three seeds.",
+        f"Lines join means over the {seeds_words([curve.seeds for curve in curves])} that all depths and sizes share"
+        + (
+            f"; each band holds its whole curve with 95 % confidence, {_over(curves)}."
+            if banded
+            else "; bands need three."
+        ),
         "Bands that leave the picture are cut off." if any(_leaves(row, span) for row in rows) else "",
         "Dashed: plain methods on the same rows." if plain else "",
         f"Below the picture: {', '.join(below)}." if below else "",
@@ -98,6 +101,13 @@ def _curve_figure(
         caption=" ".join(note for note in notes if note),
         height=CURVE_HEIGHT,
     )
+
+
+def _over(curves: Sequence[CurveSummary]) -> str:
+    """Say for what the bands hold."""
+    if all(curve.over_texts for curve in curves):
+        return "over other seeds and other texts of this kind"
+    return "over other seeds, for these test texts"
 
 
 def _leaves(row: Row, span: tuple[float, float]) -> bool:
@@ -132,11 +142,10 @@ def _curve_chart(
     return alt.layer(*layers)
 
 
-def _curve_rows(curve: CurveSummary, cells: dict[tuple[int, int], CellSummary]) -> list[Row]:
+def _curve_rows(curve: CurveSummary) -> list[Row]:
     """The points of one curve, as a chart and a table take them."""
     rows: list[Row] = []
     for place, labels in enumerate(curve.labels):
-        cell = cells.get((curve.layers, labels))
         row: Row = {
             "layers": curve.layers,
             "depth": layers_words(curve.layers),
@@ -144,13 +153,16 @@ def _curve_rows(curve: CurveSummary, cells: dict[tuple[int, int], CellSummary]) 
             "labels_words": f"{labels:,}",
             "mean": 100 * curve.mean[place],
             "mean_words": percent(curve.mean[place]),
-            "interval": interval(cell.accuracy) if cell else "",
-            "seeds": str(cell.seeds) if cell else ABSENT,
+            "interval": "",
+            "seeds": str(curve.seeds),
             "band": "",
         }
         if curve.low and curve.high:
             low, high = curve.low[place], curve.high[place]
             row |= {"low": 100 * low, "high": 100 * high, "band": f"[{percent(low)}, {percent(high)}]"}
+        if curve.own_low and curve.own_high:
+            own = Estimate(value=curve.mean[place], low=curve.own_low[place], high=curve.own_high[place])
+            row["interval"] = interval(own)
         rows.append(row)
     return rows
 

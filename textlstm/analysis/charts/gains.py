@@ -23,6 +23,7 @@ from textlstm.analysis.wording import (
     size_words,
     with_interval,
 )
+from textlstm.stats.rules import PREVIEW_SEEDS
 
 
 def gains(comparison: Comparison) -> list[Figure]:
@@ -47,7 +48,8 @@ def gains(comparison: Comparison) -> list[Figure]:
 
 def _gain_row(item: DifferenceSummary, sizes: dict[int | str, str]) -> Row:
     """One cell of the heat map."""
-    star = "*" if item.holm is not None and item.holm < 0.05 else ""
+    few = item.seeds <= PREVIEW_SEEDS  # a preview has no findings to mark
+    star = "*" if not few and item.holm is not None and item.holm < 0.05 else ""
     return {
         "size": sizes.get(item.size, size_words(item.size)),
         "layers": item.deep,

@@ -21,6 +21,8 @@ from textlstm.analysis.wording import (
 )
 from textlstm.results import Estimate
 
+ERROR = "Debiased root-mean-square calibration error in points"
+
 
 def baseline_ladder(comparison: Comparison) -> list[Figure]:
     """Draw the plain methods and the depths on one scale, with intervals, at a size that the reader chooses.
@@ -172,12 +174,11 @@ def calibration(comparison: Comparison) -> list[Figure]:
                     base.mark_line(strokeWidth=1.5),
                     point,
                 ),
-                alt="Line chart of accuracy against confidence, one line a depth. "
-                f"Calibration error in points: {errors}.",
+                alt=f"Line chart of accuracy against confidence, one line a depth. {ERROR}: {errors}.",
                 data=Table(
                     "Accuracy by confidence", list(shown.values()), [line(row, *shown) for row in rows], folded=True
                 ),
-                caption=f"Below the dashed line a model is too sure of itself. Calibration error in points: {errors}.",
+                caption=f"Below the dashed line a model is too sure of itself. {ERROR}: {errors}.",
                 width=460,
                 height=330,
             )
@@ -220,7 +221,7 @@ def _search_figure(comparison: Comparison, setting: str, size: str, items: list[
                 "expected_words": percent(expected),
                 "band": "",
             }
-            if item.low and item.high:
+            if place < min(len(item.low), len(item.high)):
                 low, high = item.low[place], item.high[place]
                 row |= {"low": 100 * low, "high": 100 * high, "band": f"[{percent(low)}, {percent(high)}]"}
             rows.append(row)
