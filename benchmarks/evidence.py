@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 from textlstm.analysis.means import mean_estimate
 from textlstm.analysis.reading import read_grid
 from textlstm.analysis.summary import Comparison, read_summary
+from textlstm.cli_grid import repeatable_command
 from textlstm.experiment.controls import setting_label
 from textlstm.stats.paired import paired_difference
 
@@ -42,6 +45,12 @@ def pack(runs: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name in PACK_FILES:
         shutil.copy(runs / name, target / name)
+    mirrors = os.environ.get("TEXTLSTM_DATA_DIR", "TEXTLSTM_DATA_DIR")
+    for path in target.glob("*.json"):  # no places of this machine
+        plain = path.read_text("utf-8").replace(f"{Path(mirrors).resolve()}/", "").replace(f"{mirrors}/", "")
+        words = json.loads(plain)
+        words["command"] = repeatable_command(shlex.split(words["command"])[1:])
+        path.write_text(json.dumps(words, separators=(",", ":")), "utf-8")
     pq.write_table(pa.table(columns), target / "correct.parquet", compression="zstd")
     size = sum(path.stat().st_size for path in target.iterdir())
     print(f"{len(columns['bits'])} runs in {size / 2**20:.2f} MiB: {target}")
@@ -65,7 +74,8 @@ def check(target: Path) -> None:
     """Recompute accuracy and gains from the bits, print them, and compare them with the summary."""
     summary: Comparison = read_summary(target)
     scores = unpack(target)
-    print(f"| setting | size | layers | accuracy (%) | gain over {min(k[1] for k in scores)} |\n|---|---|---|---|---|")
+    shallowest = min(cell.layers for cell in summary.cells)
+    print(f"| setting | size | layers | accuracy (%) | gain over {shallowest} |\n|---|---|---|---|---|")
     for cell in summary.cells:
         seeds, own = scores[cell.setting, cell.layers, str(cell.size)]
         mean = mean_estimate([own])
