@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from textlstm.cli_progress import GridProgress
     from textlstm.experiment.campaign import Campaign
     from textlstm.experiment.executors import Executor
+    from textlstm.text.datasets import TextData
 
 Out = Annotated[Path | None, typer.Option("--out", help="folder of the runs; runs/<name> when absent")]
 Workers = Annotated[
@@ -112,9 +113,17 @@ def compare(
     if encoder:
         grid["grid.encoder"] = encoder
     base = opt.recipe_for(data, {**options, "settings": None}, name=name).override(grid)
-    base = base.override({"grid.sizes": _sizes(sizes) if sizes else _fitting_sizes(base)})
-    chosen = base.override(dict(parse_override(text) for text in settings or []))
-    _run(chosen, out, workers, ray_address, dry_run=dry_run, as_json=as_json, quiet=quiet, keep_recipe=True)
+    changes = dict(parse_override(text) for text in settings or [])
+    base = base.override(changes)
+    loaded = None
+    if sizes:
+        base = base.override({"grid.sizes": _sizes(sizes)} | changes)
+    elif "grid.sizes" not in changes:
+        from textlstm.text.protocol import load_recipe_data
+
+        loaded = load_recipe_data(base)
+        base = base.override({"grid.sizes": _fitting_sizes(loaded)})
+    _run(base, out, workers, ray_address, dry_run=dry_run, as_json=as_json, quiet=quiet, loaded=loaded, own=True)
 
 
 def _run(
@@ -126,7 +135,8 @@ def _run(
     dry_run: bool,
     as_json: bool,
     quiet: bool,
-    keep_recipe: bool = False,
+    loaded: TextData | None = None,
+    own: bool = False,
 ) -> None:
     """Run a recipe's grid and write its report; ends with exit code 1 where a cell failed."""
     from textlstm.cli_progress import GridProgress, quiet_libraries
@@ -136,7 +146,7 @@ def _run(
         from textlstm.experiment.campaign import Listener, conduct, prepare_campaign, refuse_other_runs
         from textlstm.training.preparation import check_model_options
 
-        campaign = prepare_campaign(recipe)
+        campaign = prepare_campaign(recipe, loaded)
         progress.note(campaign.data)
         check_model_options(cell.recipe for cell in campaign.cells)
         if dry_run:
@@ -144,7 +154,7 @@ def _run(
             _show_plan(campaign, folder, workers)
             return
         refuse_other_runs(campaign, folder)
-        if keep_recipe:
+        if own:
             _write_recipe(recipe, folder)
         quiet_libraries()
         listener = Listener(
@@ -295,10 +305,7 @@ def _sizes(text: str) -> list[int | str]:
     return [word if word == "full" else int(word) for word in words]
 
 
-def _fitting_sizes(recipe: Recipe) -> list[int | str]:
+def _fitting_sizes(data: TextData) -> list[int | str]:
     """Choose sizes by the data: the usual ones that are clearly below the whole, and the whole."""
-    from textlstm.text.protocol import load_recipe_data
-
-    data = load_recipe_data(recipe)
     rows = len(data.splits["train"])
     return [size for size in DEFAULT_SIZES if len(data.label_names) <= size <= rows // 2] + ["full"]

@@ -74,7 +74,9 @@ def test_two_seeds_have_no_interval_and_three_no_verdict(fake_grid):
 
 
 def test_a_depth_that_did_not_learn_stops_the_verdict(fake_grid):
-    loss = lambda cell: 0.69 if cell.layers == 3 and cell.seed > 1 else 0.1  # noqa: E731 - naming frequencies is 0.693
+    def loss(cell):
+        return 0.69 if cell.layers == 3 and cell.seed > 1 else 0.1  # naming frequencies is 0.693
+
     found = compare_runs(fake_grid(AXES, skill=by_depth(layers_1=0.6, layers_2=0.75, layers_3=0.55), loss=loss))
     assert found.decision.kind == "not_trained"
     assert {cell.layers: cell.converged for cell in found.cells} == {1: 1.0, 2: 1.0, 3: pytest.approx(1 / 3)}
@@ -131,7 +133,9 @@ def test_folds_are_put_together(fake_grid):
 
 
 def test_a_baseline_cell_that_beats_the_stack_comes_first(fake_grid):
-    skill = lambda cell: 0.9 if "baseline" in cell.others else 0.6  # noqa: E731
+    def skill(cell):
+        return 0.9 if "baseline" in cell.others else 0.6
+
     found = compare_runs(fake_grid({**AXES, "grid.baselines": ["bag"]}, skill=skill))
     assert found.answer[0].startswith("A plain method beats every stack here: mean of word embeddings")
     assert len(found.answer) == 3

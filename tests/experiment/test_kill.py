@@ -47,4 +47,5 @@ def test_a_driver_may_be_killed_a_few_times(tmp_path, workers, kills, longest):
 def test_a_driver_may_be_killed_at_any_of_many_moments(tmp_path, workers, kills, longest):
     finished = check_after_kills(tmp_path, kills=kills, workers=workers, longest=longest, seed=10 + workers, layers=40)
     assert finished == sorted(finished)
-    assert sum(0 < count < 800 for count in finished) >= 15  # kills fell into the middle of the grid
+    assert 0 < finished[-1] < 800 or workers == 1  # kills fell into the middle of the grid
+    assert sum(0 < count < 800 for count in finished) >= 15

@@ -152,7 +152,7 @@ def method_words(grid: Grid, recipe: Recipe) -> dict[str, str]:
     if recipe.grid.folds:
         words["Cross-validation"] = (
             f"{recipe.grid.folds} stratified folds, the same for all seeds and depths; rows of one text are in one"
-            " fold. Seeds are averaged inside a fold, and the interval over folds is widened for the training rows"
-            " that folds share (Nadeau and Bengio 2003)."
+            " fold. Seeds are averaged inside a fold, folds count alike, and intervals of means and of gains"
+            " are widened for the training rows that folds share (Nadeau and Bengio 2003)."
         )
     return words

@@ -38,10 +38,6 @@ class Scored:
     labels: NDArray[Any]
     probabilities: NDArray[np.float32]
 
-    def take_seeds(self, chosen: NDArray[np.int64]) -> Scored:
-        """Keep some seeds, in the order given."""
-        return Scored(self.rows, self.labels, self.probabilities[chosen])
-
 
 @dataclass(frozen=True, eq=False)
 class Group:

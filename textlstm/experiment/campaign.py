@@ -70,11 +70,12 @@ class Campaign:
     notes: list[str]
 
 
-def prepare_campaign(recipe: Recipe) -> Campaign:
+def prepare_campaign(recipe: Recipe, loaded: TextData | None = None) -> Campaign:
     """Load a recipe's data and lay out its grid.
 
     Args:
         recipe: with its grid.
+        loaded: what `load_recipe_data` gave for it already; read here when None.
 
     Returns:
         What is to be run.
@@ -95,7 +96,7 @@ def prepare_campaign(recipe: Recipe) -> Campaign:
             "A grid scores every run on the test split, and data.score_test is false; leave it out, or train single"
             " runs with textlstm train."
         )
-    loaded = load_recipe_data(recipe)
+    loaded = load_recipe_data(recipe) if loaded is None else loaded
     if recipe.grid.folds and "test" in loaded.splits and loaded.splits["test"].labels is not None:
         raise DataError(
             f"Folds stand in for a test split, and {loaded.source} has one of its own with labels; leave grid.folds"

@@ -14,7 +14,6 @@ import os
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -29,6 +28,7 @@ except ImportError:  # Windows
 
 LOCK_FILE = "running.lock"
 CLOCK_FILE = "running.clock"
+TAKEOVER_FILE = "running.takeover"
 
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
@@ -128,7 +128,7 @@ class CellLocks:
         """
         with self._guard:
             handle = self._held.pop(folder)
-        with _alone(handle) as alone:
+        with _alone(handle, folder / LOCK_FILE) as alone:
             if alone and _same_file(handle, folder / LOCK_FILE):
                 (folder / LOCK_FILE).unlink(missing_ok=True)
         os.close(handle)
@@ -168,8 +168,11 @@ class CellLocks:
                 return False
             # Of all who see this stale file one at a time goes on, and only while the name still means this file; so
             # nobody removes the lock that a quicker one has put in its place.
-            with _alone(handle) as alone:
-                return alone and _same_file(handle, path) and self._is_stale(handle, path) and _put_aside(handle, path)
+            with _alone(handle, path) as alone:
+                if not (alone and _same_file(handle, path) and self._is_stale(handle, path)):
+                    return False
+                path.unlink(missing_ok=True)
+                return True
         finally:
             os.close(handle)
 
@@ -182,39 +185,41 @@ class CellLocks:
         return silent > (self.stale_seconds if holder is not None else min(_UNNAMED_SECONDS, self.stale_seconds))
 
 
-def _put_aside(handle: int, path: Path) -> bool:
-    """Remove a lock by renaming it first, so that where files cannot be locked a wrong catch is seen and put back."""
-    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    try:
-        path.rename(aside)
-    except FileNotFoundError:  # its holder has come back to life and let go
-        return True
-    caught = _same_file(handle, aside)
-    if not caught:
-        with suppress(OSError):
-            os.link(aside, path)
-    aside.unlink(missing_ok=True)
-    return caught
-
-
 @contextmanager
-def _alone(handle: int) -> Iterator[bool]:
-    """Hold the system's own lock on an open file, which ends with the process, or learn that another has it."""
-    if fcntl is None:
-        yield True
-        return
+def _alone(handle: int, path: Path) -> Iterator[bool]:
+    """Be the only one who changes a lock, or learn that another is: by the system's own lock, else by a second file."""
     try:
+        if fcntl is None:
+            raise OSError
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         yield False
         return
-    except OSError:  # a file system without such locks
-        yield True
+    except OSError:  # a system, or a file system, without such locks
+        with _alone_by_file(path.with_name(TAKEOVER_FILE)) as alone:
+            yield alone
         return
     try:
         yield True
     finally:
         fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+@contextmanager
+def _alone_by_file(path: Path) -> Iterator[bool]:
+    """The same by making a file that must not exist; one that a killed driver left is removed after a minute."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o644))
+    except FileExistsError:
+        with suppress(FileNotFoundError):
+            if _now(path.parent) - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()
+        yield False  # even then: the next look will find it free
+        return
+    try:
+        yield True
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _same_file(handle: int, path: Path) -> bool:
