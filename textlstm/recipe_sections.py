@@ -54,6 +54,11 @@ class DataSection(Section):
     pool: bool = Field(
         False, description="join the splits to one, for copies that were parted at random and are cross-validated"
     )
+    holdout: Share = Field(
+        0.0,
+        description="share of the training rows that each seed draws anew and keeps out, to be scored as the split"
+        " `holdout` (Monte Carlo cross-validation)",
+    )
     score_test: bool = Field(True, description="score the test split; a search for settings leaves it closed")
 
     @model_validator(mode="after")
@@ -222,6 +227,41 @@ class GridSection(Section):
                 " own; leave one of the two out"
             )
         return self
+
+
+class ClaimPlan(Section):
+    """How a claim is measured: seeds, and changes to the recipe's keys by dotted name."""
+
+    seeds: PositiveInt = Field(description="independent repeats")
+    overrides: dict[str, Any] = Field({}, description="recipe keys by dotted name, with the values of this plan")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_keys_are_overrides(cls, tree: Any) -> Any:  # noqa: ANN401 - pydantic hands over what the YAML held
+        if not isinstance(tree, dict):
+            return tree
+        own = {key: value for key, value in tree.items() if key in cls.model_fields}
+        rest = {key: value for key, value in tree.items() if key not in own}
+        return {**own, "overrides": {**(own.get("overrides") or {}), **rest}} if rest else own
+
+
+class ClaimSection(Section):
+    """A claim that the recipe puts to the test, stated before the run."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z]+)*$")] = Field(
+        description="which claim: hierarchy, capacity, representations, long-range, overfitting, cost, tuning,"
+        " gradients, data-hunger, or `all`"
+    )
+    statement: str = Field(description="the claim in a sentence")
+    estimand: str = Field(description="what is estimated, in a sentence")
+    threshold: float = Field(ge=0, description="smallest effect that counts, in `unit`")
+    unit: str = Field(description="of the effect and the threshold")
+    variants: dict[str, dict[str, Any]] = Field(
+        {}, description="settings that are compared with the recipe's own: name to recipe keys by dotted name"
+    )
+    options: dict[str, Any] = Field({}, description="settings that only this claim has")
+    preview: ClaimPlan = Field(ClaimPlan(seeds=3), description="what a run of at most 5 minutes measures")
+    full: ClaimPlan = Field(ClaimPlan(seeds=10), description="what --full measures, for a verdict")
 
 
 class Reference(Section):

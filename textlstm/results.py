@@ -168,8 +168,8 @@ class Run(_Record):
 
     @property
     def score(self) -> float:
-        """Accuracy on the test split, or on validation where there is no test split."""
-        for split in ("test", "validation", "train"):
+        """Accuracy on the test split, or on held-out or validation rows where there is none."""
+        for split in ("test", "holdout", "validation", "train"):
             if split in self.metrics:
                 return self.metrics[split].accuracy.value
         raise RunFolderError("A run has figures for at least one split, and this one has none; run it again.")

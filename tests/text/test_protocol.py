@@ -178,7 +178,9 @@ def test_every_key_of_the_data_section_reaches_the_loader(tiny_recipe, tmp_path,
         "on_bad_rows": "drop",
     }
     recipe = tiny_recipe({f"data.{key}": value for key, value in values.items()})
-    assert set(values) | {"size", "folds", "fold", "pool", "score_test"} == set(type(recipe.data).model_fields)
+    assert set(values) | {"size", "folds", "fold", "pool", "holdout", "score_test"} == set(
+        type(recipe.data).model_fields
+    )
     load_recipe_data(recipe)
     assert given == {**{key: value for key, value in values.items() if key != "config"}, "name": "c"}
 
@@ -221,3 +223,23 @@ def test_holding_out_leaves_rows_without_copies_as_they_are_drawn():
     made = with_test_split(twice)
     assert 190 <= len(made.splits["test"]) <= 200  # about as many as asked for, though every text is there twice
     assert "so that no text is in both" in made.notes[-1]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
+def test_held_out_rows_are_drawn_anew_by_each_seed_and_share_no_text_with_training(share):
+    texts = pa.array([f"text {row // 2}" for row in range(600)], pa.large_string())  # every text comes twice
+    whole = Split(texts, np.arange(600) // 2 % 3, np.arange(600))
+    drawn = []
+    for seed in (0, 1):
+        used = use_rows(dataclasses.replace(data_of(3), splits={"train": whole}), size="full", seed=seed, holdout=share)
+        seen = [text for name in used.splits if name != "holdout" for text in used.splits[name].text_list()]
+        assert not set(seen) & set(used.holdout.text_list())
+        assert len(used.holdout) + used.labels_used == 600
+        assert abs(len(used.holdout) - share * 600) <= 4
+        assert set(used.holdout.labels.tolist()) == {0, 1, 2}
+        drawn.append(rows_of(used.holdout))
+    assert drawn[0] != drawn[1]
+
+
+def test_nothing_is_held_out_unless_asked_for():
+    assert use_rows(data_of(600), size="full", seed=0).holdout is None

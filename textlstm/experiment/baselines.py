@@ -186,6 +186,7 @@ class _Rows:
     def __init__(self, recipe: Recipe, data: TextData) -> None:
         self._data = data
         self._folds = recipe.grid.folds or recipe.data.folds
+        self._holdout = recipe.data.holdout
         self._parted: dict[int | None, TextData] = {None: data}
 
     def draw(self, place: _Place) -> UsedRows:
@@ -193,7 +194,8 @@ class _Rows:
         if place.fold not in self._parted:
             assert place.fold is not None and self._folds is not None  # noqa: S101 - folds come with their number
             self._parted[place.fold] = with_fold(self._data, fold=place.fold, folds=self._folds)
-        used = use_rows(self._parted[place.fold], size=place.size, seed=stream(place.seed, "subset"))
+        parted, seed = self._parted[place.fold], stream(place.seed, "subset")
+        used = use_rows(parted, size=place.size, seed=seed, holdout=self._holdout)
         if used.test is None:
             raise DataError(
                 f"Baselines are scored on a test split with labels, and {self._data.source} has none; name one with"

@@ -243,7 +243,7 @@ class _Planner:
         return self._control_settings[key]
 
     def _rows(self, size: int | Literal["full"]) -> int:
-        return self.facts.train_rows if size == "full" else size
+        return round((1 - self.recipe.data.holdout) * (self.facts.train_rows if size == "full" else size))
 
     def _seconds(self, recipe: Recipe) -> float:
         """Estimate a run's seconds: rows that go through training, times tokens, times the cost of a token."""

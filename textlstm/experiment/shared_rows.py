@@ -168,10 +168,9 @@ def _drawn(data: TextData, numbers: np.ndarray) -> Split:
 def _write_prepared(prepared: Prepared, folder: Path) -> None:
     """Write ids, row numbers, the tokenizer and what is to be told of them."""
     folder.mkdir()
-    rows = {"train": prepared.rows.train, "validation": prepared.rows.validation, "test": prepared.rows.test}
+    rows = prepared.rows.splits
     for name, encoded in prepared.encoded.items():
         split = rows[name]
-        assert split is not None  # noqa: S101 - what was encoded was drawn
         cut = np.zeros(len(encoded), dtype=bool)
         cut[encoded.cut_rows] = True
         ids = pa.LargeListArray.from_arrays(pa.array(encoded.offsets, pa.int64()), pa.array(encoded.ids, pa.int32()))
@@ -199,7 +198,7 @@ def _read_prepared(folder: Path, data: TextData, *, max_length: int) -> Prepared
         cut = np.flatnonzero(columns["cut"].to_numpy(zero_copy_only=False))
         ids = columns["ids"]
         encoded[name] = Encoded(ids.values.to_numpy(), ids.offsets.to_numpy(), len(cut), cut)
-    used = UsedRows(rows["train"], rows.get("validation"), rows.get("test"), facts["notes"])
+    used = UsedRows(rows["train"], rows.get("validation"), rows.get("test"), facts["notes"], rows.get("holdout"))
     tokenizer = load_tokenizer(folder / "tokenizer", max_length=max_length)
     told = replace(data, notes=facts["data_notes"], fingerprint=facts["fingerprint"])
     return Prepared(told, used, tokenizer, encoded)

@@ -24,6 +24,7 @@ from textlstm.text.datasets import TextData, load_data
 from textlstm.text.folds import pooled
 from textlstm.text.overlap import shared_notes, text_keys, with_shared_rows_noted
 from textlstm.text.splits import Split, hold_out, nested_subset
+from textlstm.text.streams import stream
 
 TEST_SHARE = 0.2
 """Share of rows held out as test for a comparison when the data has no test split."""
@@ -38,17 +39,25 @@ class UsedRows:
         validation: rows that choose the epoch; None under 500 labels.
         test: labeled rows for the final score; None when the data has none.
         notes: how they were made.
+        holdout: training rows that were kept out to be scored; None unless a share of them was asked for.
     """
 
     train: Split
     validation: Split | None
     test: Split | None
     notes: list[str]
+    holdout: Split | None = None
 
     @property
     def labels_used(self) -> int:
         """Labeled rows that training or choosing the epoch sees."""
         return len(self.train) + (len(self.validation) if self.validation is not None else 0)
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits that there are, by name."""
+        named = {"train": self.train, "validation": self.validation, "holdout": self.holdout, "test": self.test}
+        return {name: split for name, split in named.items() if split is not None}
 
 
 def load_recipe_data(recipe: Recipe, *, source: object | None = None) -> TextData:
@@ -98,13 +107,14 @@ def validation_rows(labels: int) -> int:
     return min(1000, max(200, round(0.1 * labels)))
 
 
-def use_rows(data: TextData, *, size: int | Literal["full"], seed: int) -> UsedRows:
+def use_rows(data: TextData, *, size: int | Literal["full"], seed: int, holdout: float = 0.0) -> UsedRows:
     """Draw the rows of one run.
 
     Args:
         data: all splits.
         size: labeled rows to use, validation included, or "full".
-        seed: of the subset and of the validation rows.
+        seed: of the subset, the validation rows and the held-out rows.
+        holdout: share of the rows that are kept out and scored, in place of nothing; the others are trained on.
 
     Returns:
         The splits; subsets of one seed are nested (the 100 are inside the 500).
@@ -120,13 +130,27 @@ def use_rows(data: TextData, *, size: int | Literal["full"], seed: int) -> UsedR
     if size != "full":
         train = nested_subset(train, size=size, seed=seed)
         notes.append(f"{size:,} of {len(data.splits['train']):,} training rows, stratified, seed {seed}")
+    kept_out = None
+    if holdout:
+        train, kept_out = _keep_out(train, share=holdout, seed=seed, data=data)
+        notes.append(f"holdout: {len(kept_out):,} of the training rows kept out and scored, stratified, seed {seed}")
     validation = given
     if given is None and (rows := validation_rows(len(train))):
         train, validation = hold_out(train, rows=rows, seed=seed, multi_label=data.multi_label)
         notes.append(f"validation: {rows:,} rows held out of the training rows, stratified, seed {seed}")
     if validation is None:
         notes.append(f"no validation: under 500 labels all {len(train):,} train, for a fixed number of updates")
-    return UsedRows(train, validation, labeled.get("test"), notes)
+    return UsedRows(train, validation, labeled.get("test"), notes, kept_out)
+
+
+def _keep_out(train: Split, *, share: float, seed: int, data: TextData) -> tuple[Split, Split]:
+    """Part off rows to be scored, so that no text is on both sides and each class keeps rows to train on."""
+    classes = len(data.label_names)
+    rows = min(max(classes, round(share * len(train))), len(train) - 1)
+    # Its own stream: the validation rows are drawn from what stays by the same seed.
+    _, drawn = hold_out(train, rows=rows, seed=stream(seed, "holdout"), multi_label=data.multi_label)
+    held = _texts_on_one_side(train, np.isin(train.rows, drawn.rows), classes=classes)
+    return train.take(np.flatnonzero(~held)), train.take(np.flatnonzero(held))
 
 
 def check_size(data: TextData, size: int | Literal["full"]) -> None:

@@ -256,13 +256,12 @@ def _collect(
 ) -> Trained:
     """Score every split with the chosen weights and put the run together."""
     peak = peak_memory_mb(device)
-    splits = {"train": prepared.rows.train, "validation": prepared.rows.validation, "test": prepared.rows.test}
     metrics: dict[str, SplitMetrics] = {}
     predictions: dict[str, pa.Table] = {}
     model.train(False)
     for name, encoded in prepared.encoded.items():
-        split = splits[name]
-        if split is None or split.labels is None:  # a test split without labels cannot be scored; a note has said so
+        split = prepared.rows.splits[name]
+        if split.labels is None:  # a test split without labels cannot be scored; a note has said so
             continue
         logits = predict_logits(model, encoded)
         if not np.isfinite(logits).all():  # nobody looked at the last update

@@ -57,7 +57,7 @@ def prepare(recipe: Recipe, data: TextData) -> Prepared:
     if recipe.data.fold is not None and recipe.data.folds is not None:
         parted = with_fold(data, fold=recipe.data.fold, folds=recipe.data.folds)
         data = replace(parted, fingerprint=data.fingerprint)  # the fold stands in the recipe
-    rows = use_rows(data, size=recipe.data.size, seed=stream(recipe.seed, "subset"))
+    rows = use_rows(data, size=recipe.data.size, seed=stream(recipe.seed, "subset"), holdout=recipe.data.holdout)
     if not recipe.data.score_test:
         rows = replace(rows, test=None)
     labels = rows.train.labels
@@ -81,12 +81,7 @@ def prepare(recipe: Recipe, data: TextData) -> Prepared:
             lowercase=part.lowercase,
             max_length=part.max_length,
         )
-    splits = {"train": rows.train, "validation": rows.validation, "test": rows.test}
-    encoded = {
-        name: encode(tokenizer, split.texts, max_length=part.max_length)
-        for name, split in splits.items()
-        if split is not None
-    }
+    encoded = {name: encode(tokenizer, split.texts, max_length=part.max_length) for name, split in rows.splits.items()}
     return Prepared(data, rows, tokenizer, encoded)
 
 
