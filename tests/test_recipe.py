@@ -120,6 +120,7 @@ VALUES = {
     "grid.controls": ["matched_compute"],
     "grid.tuning.learning_rate": [0.001, 0.002],
     "grid.tuning.dropout": [0.2, 0.3],
+    "claim": {"name": "cost", "statement": "s", "estimand": "e", "threshold": 1, "unit": "points"},
 }
 ALONG = {"data.fold": {"data.folds": 20}, "grid.widths": {"grid.layers": [2]}}
 """What a key needs beside it."""

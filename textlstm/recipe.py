@@ -17,7 +17,10 @@ from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_valid
 from textlstm.errors import RecipeError
 from textlstm.recipe_model import Section
 from textlstm.recipe_sections import (
+    ClaimPlan,
+    ClaimSection,
     DataSection,
+    EmbeddingsSection,
     GridSection,
     Measured,
     ModelSection,
@@ -26,7 +29,18 @@ from textlstm.recipe_sections import (
     TrainingSection,
 )
 
-_NOT_IDENTITY = {"name", "description", "protocol", "reference", "measured", "delta", "grid", "trackers", "preview"}
+_NOT_IDENTITY = {
+    "name",
+    "description",
+    "protocol",
+    "reference",
+    "measured",
+    "delta",
+    "grid",
+    "trackers",
+    "preview",
+    "claim",
+}
 
 
 class Recipe(Section):
@@ -51,8 +65,10 @@ class Recipe(Section):
     data: DataSection
     tokenizer: TokenizerSection = TokenizerSection()
     model: ModelSection = ModelSection()
+    embeddings: EmbeddingsSection = EmbeddingsSection()
     training: TrainingSection = TrainingSection()
     grid: GridSection = GridSection()
+    claim: ClaimSection | None = Field(None, description="a claim that the recipe puts to the test")
     seed: int = Field(
         0, ge=0, description="of one run: initialization, order, dropout and subset each draw their own stream from it"
     )
@@ -96,6 +112,31 @@ class Recipe(Section):
                     raise ValueError(f"grid.{key}: {_problem(error.errors()[0])}") from None
         return self
 
+    @model_validator(mode="after")
+    def _plans_of_the_claim_fit(self) -> Recipe:
+        for name in ("preview", "full") if self.claim is not None else ():
+            plan = getattr(self.claim, name)
+            if not plan.overrides:
+                continue
+            try:
+                self.planned(plan)
+            except RecipeError as error:
+                raise ValueError(f"claim.{name}: {str(error).partition(chr(10))[2].strip() or error}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _embeddings_go_with_the_tokenizer(self) -> Recipe:
+        part, kind = self.embeddings, self.tokenizer.kind
+        if part.source is None:
+            return self  # an axis may compare with and without one
+        if part.extra_words and kind != "word":
+            raise ValueError(f"embeddings.extra_words adds words to kind `word`, and tokenizer.kind is {kind}")
+        if kind == "word" and part.pieces != type(part).model_fields["pieces"].default:
+            raise ValueError("embeddings.pieces has no effect on tokenizer.kind `word`, leave it out")
+        if part.tuned == "never" and part.learning_rate:
+            raise ValueError("embeddings.learning_rate has no effect with tuned `never`, leave one of the two out")
+        return self
+
     @property
     def seeds(self) -> list[int]:
         """The seeds of the grid, counted from 0 when only their number is given; else the recipe's own."""
@@ -111,10 +152,18 @@ class Recipe(Section):
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:16]
 
     def identity(self) -> dict[str, Any]:
-        """The settings that can change a result, as a flat mapping of dotted keys to values."""
+        """The settings that can change a result, as a flat mapping of dotted keys to values.
+
+        What a claim measures hangs on its whole grid but for the seeds, so that the grid counts there.
+        """
         kept = self.model_dump(mode="json", exclude_defaults=True, exclude=_NOT_IDENTITY)
+        if self.claim is not None:
+            kept["claim"] = self.claim.model_dump(mode="json", include={"name", "variants", "options"})
+            kept["grid"] = self.grid.model_dump(mode="json", exclude_defaults=True, exclude={"seeds"})
         kept["data"].pop("mirror", None)
         kept.get("training", {}).pop("checkpoint_seconds", None)
+        if self.embeddings.source is None:
+            kept.pop("embeddings", None)  # its other keys are not read then
         return {"version": self.version, **flatten(kept)}
 
     def override(self, changes: dict[str, Any]) -> Recipe:
@@ -133,6 +182,26 @@ class Recipe(Section):
         for dotted, value in changes.items():
             _plant(tree, dotted, value)
         return validate(tree, origin="the settings")
+
+    def planned(self, plan: ClaimPlan) -> Recipe:
+        """Apply a claim's plan.
+
+        Args:
+            plan: the claim's `preview` or `full`.
+
+        Returns:
+            The recipe with the plan's seeds and overrides, and without plans of its own.
+
+        Raises:
+            RecipeError: an override does not fit.
+        """
+        tree = self.model_dump(mode="json", exclude_unset=True)
+        for name in ("preview", "full"):
+            tree.get("claim", {}).pop(name, None)
+        _plant(tree, "grid.seeds", plan.seeds)
+        for dotted, value in plan.overrides.items():
+            _plant(tree, dotted, value)
+        return validate(tree, origin="the claim's plan")
 
     def to_yaml(self) -> str:
         """Write the effective recipe, every key with its value."""

@@ -104,6 +104,44 @@ class TokenizerSection(Section):
         return self
 
 
+class EmbeddingsSection(Section):
+    """Pretrained word vectors that the embeddings start from; without a source the other keys are not read."""
+
+    source: str | None = Field(
+        None,
+        description="file (GloVe, word2vec, fastText, .npy, .safetensors; .gz and .zip too), model folder, Hub id, or"
+        " hf://owner/name/file",
+    )
+    distill: bool = Field(
+        False,
+        description="of an encoder: each word's outputs, their mean, by PCA and frequency, not its input embeddings",
+    )
+    pieces: Literal["least_squares", "average"] = Field(
+        "least_squares", description="how vectors of words become vectors of a sub-word tokenizer's pieces"
+    )
+    projection: Literal["pca", "random", "none"] = Field(
+        "pca", description="how vectors are brought to model.embedding_size; none refuses another width"
+    )
+    scale: Annotated[float, Field(gt=0)] | None = Field(
+        1.0, description="standard deviation that all values together are scaled to; null leaves them as they are"
+    )
+    missing: Literal["mean", "random", "zero"] = Field(
+        "random", description="rows of words without a vector: mean, random at the same mean and scale, or zero"
+    )
+    tuned: Literal["always", "never"] | PositiveInt = Field(
+        "always", description="whether training changes the rows: always, never, or after so many epochs"
+    )
+    learning_rate: float | None = Field(
+        None, ge=0, description="rate of the pretrained rows; null takes training.embedding_learning_rate"
+    )
+    extra_words: int = Field(
+        0,
+        ge=0,
+        description="first words of the source that are kept in the vocabulary though no training text has them, so that"
+        " texts to come are read better; word tokenizers only",
+    )
+
+
 class TrainingSection(Section):
     """How one run is trained."""
 
@@ -260,6 +298,9 @@ class ClaimSection(Section):
         {}, description="settings that are compared with the recipe's own: name to recipe keys by dotted name"
     )
     options: dict[str, Any] = Field({}, description="settings that only this claim has")
+    keeps_data: bool = Field(
+        False, description="measured on the recipe's own generated data, whatever data the user names"
+    )
     preview: ClaimPlan = Field(ClaimPlan(seeds=3), description="what a run of at most 5 minutes measures")
     full: ClaimPlan = Field(ClaimPlan(seeds=10), description="what --full measures, for a verdict")
 

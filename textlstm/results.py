@@ -103,7 +103,8 @@ class DataUse(_Record):
         multi_label: whether a row may carry several labels.
         rows: rows by split, after subsetting.
         labels_used: labeled rows that training or choosing the epoch could see (train and validation).
-        notes: how splits were made, what was dropped, counted.
+        notes: how splits were made, what was dropped, counted; what pretrained vectors cover.
+        vectors: hash over the content of the pretrained vectors; None without any.
     """
 
     source: str
@@ -113,6 +114,7 @@ class DataUse(_Record):
     rows: dict[str, int]
     labels_used: int
     notes: list[str]
+    vectors: str | None = None
 
 
 class Cost(_Record):

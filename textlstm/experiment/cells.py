@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -10,11 +11,16 @@ from typing import TYPE_CHECKING, Any, Self
 from textlstm.experiment.grid import Cell
 from textlstm.experiment.openings import note_opening
 from textlstm.experiment.shared_rows import MappedRows, rows_key, scratch_folder
+from textlstm.recipe import Recipe
 from textlstm.results import Run, write_run
 from textlstm.text.datasets import TextData
 
 if TYPE_CHECKING:
+    from textlstm.training.finetuning import Trained
     from textlstm.training.preparation import Prepared
+
+TrainOne = Callable[[Recipe, "Prepared", Path], "Trained"]
+"""Trains one recipe on its rows and gives the run with its model; may leave files of its own in the cell's folder."""
 
 
 class TrainCell:
@@ -24,14 +30,16 @@ class TrainCell:
     files that all of them map. Outside of one it is sent with the whole data, and each process encodes for itself.
     """
 
-    def __init__(self, data: TextData, *, root: Path | None = None) -> None:
+    def __init__(self, data: TextData, *, root: Path | None = None, train_one: TrainOne | None = None) -> None:
         """Take the data.
 
         Args:
             data: all splits, a test split among them.
             root: the grid's folder, in which openings of the test split are counted; they are not when None.
+            train_one: trains a cell, for who wants more of it than its scores; a function of a module, which can be
+                sent to other processes. `training.finetuning.train` when None.
         """
-        self.root = root
+        self.root, self.train_one = root, train_one
         self._data: TextData | None = data
         self._shared: MappedRows | None = None
         self._scratch: ExitStack | None = None
@@ -56,12 +64,13 @@ class TrainCell:
             self._shared = MappedRows.share(self._data, self._scratch.enter_context(scratch_folder()))
         data = self._data if self._shared is None else None
         empty = {"_scratch": None, "_key": "", "_prepared": None}
-        return {"root": self.root, "_data": data, "_shared": self._shared, **empty}
+        own = {"root": self.root, "train_one": self.train_one}
+        return {**own, "_data": data, "_shared": self._shared, **empty}
 
     def with_data(self) -> TrainCell:
         """The same for another machine: it takes the data along, and leaves the grid's folder to the driver."""
         assert self._data is not None  # noqa: S101 - asked of the driver's own
-        return TrainCell(self._data)
+        return TrainCell(self._data, train_one=self.train_one)
 
     def arrived(self, cell: Cell, run: Run) -> None:
         """Count an opening of the test split; a cell that ran on another machine could not reach this folder.
@@ -90,7 +99,11 @@ class TrainCell:
         # Before, not after: a run that is cut off may have looked already.
         if self.root is not None and recipe.data.score_test and prepared.rows.test is not None:
             note_opening(self.root, what=cell.path.as_posix())
-        trained = train(recipe, prepared=prepared)
+        if self.train_one is None:
+            trained = train(recipe, prepared=prepared)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            trained = self.train_one(recipe, prepared, folder)
         run = trained.run.model_copy(update={"cell": cell.coordinates})
         write_run(folder, run, trained.predictions, recipe.to_yaml())
         return run

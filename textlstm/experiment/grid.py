@@ -146,7 +146,7 @@ class _Planner:
 
     def __init__(self, recipe: Recipe, facts: DataFacts) -> None:
         self.grid, self.facts, self.recipe = recipe.grid, facts, recipe
-        self.base = recipe.model_copy(update={"grid": GridSection()})
+        self.base = recipe.model_copy(update={"grid": GridSection(), "claim": None})
         self.layers = sorted(set(recipe.grid.layers or [recipe.model.num_layers]))
         self.sizes = sorted(set(recipe.grid.sizes or [recipe.data.size]), key=lambda size: (size == "full", size))
         self.seeds = list(dict.fromkeys(recipe.seeds))

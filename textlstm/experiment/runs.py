@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from textlstm.errors import RunFolderError
+from textlstm.errors import DataError, RunFolderError
 from textlstm.recipe import Recipe, changed_keys, validate
 from textlstm.results import RESULT_FILE, Run, read_run
+from textlstm.text.vectors import source_digest
 
 
 def finished_run(folder: Path, recipe: Recipe, *, data_fingerprint: str | None = None) -> Run | None:
@@ -46,7 +47,23 @@ def finished_run(folder: Path, recipe: Recipe, *, data_fingerprint: str | None =
             f"{folder} holds a run on other data: {run.data.source} had fingerprint {run.data.fingerprint} and has"
             f" {data_fingerprint} now; give another --out, or move the old folder away."
         )
+    if data_fingerprint is not None and run.data.vectors is not None:
+        _check_vectors(run, recipe, folder)
     return run
+
+
+def _check_vectors(run: Run, recipe: Recipe, folder: Path) -> None:
+    """Refuse a run whose pretrained vectors had another content than the source has now."""
+    source = recipe.embeddings.source
+    try:
+        digest = source_digest(source) if source is not None else run.data.vectors
+    except DataError:  # not on this machine: the run stands as it is
+        return
+    if digest != run.data.vectors:
+        raise RunFolderError(
+            f"{folder} holds a run from other vectors: {source} had the content {run.data.vectors} and has {digest}"
+            " now; give another --out, or move the old folder away."
+        )
 
 
 def read_runs(folder: Path) -> list[Run]:

@@ -43,6 +43,7 @@ except ImportError:  # Windows
 
 _PREFIX = "textlstm-rows-"
 _FACTS_FILE = "facts.json"
+_VECTORS_FILE = "vectors.npy"
 
 
 @contextmanager
@@ -71,12 +72,15 @@ def rows_key(recipe: Recipe) -> str:
     """Name the rows of a cell: cells with one name draw, cut and encode the same texts in the same way.
 
     Args:
-        recipe: of the cell; `data`, `tokenizer` and `seed` decide.
+        recipe: of the cell; `data`, `tokenizer` and `seed` decide, and pretrained vectors.
 
     Returns:
         24 hexadecimal digits.
     """
-    parts = [recipe.data.model_dump(mode="json"), recipe.tokenizer.model_dump(mode="json"), recipe.seed]
+    parts: list[Any] = [recipe.data.model_dump(mode="json"), recipe.tokenizer.model_dump(mode="json"), recipe.seed]
+    if recipe.embeddings.source is not None:
+        parts.append(recipe.embeddings.model_dump(mode="json", exclude={"tuned", "learning_rate"}))
+        parts.append(recipe.model.embedding_size)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -176,17 +180,22 @@ def _write_prepared(prepared: Prepared, folder: Path) -> None:
         ids = pa.LargeListArray.from_arrays(pa.array(encoded.offsets, pa.int64()), pa.array(encoded.ids, pa.int32()))
         _write_arrow(folder / f"{name}.arrow", {"row": pa.array(split.rows, pa.int64()), "ids": ids, "cut": cut})
     save_tokenizer(prepared.tokenizer, folder / "tokenizer")
-    facts = {
+    facts: dict[str, Any] = {
         "splits": list(prepared.encoded),
         "notes": prepared.rows.notes,
         "data_notes": prepared.data.notes,
         "fingerprint": prepared.data.fingerprint,
+        "vectors": None,
     }
+    if prepared.vectors is not None:
+        np.save(folder / _VECTORS_FILE, prepared.vectors.rows)
+        facts["vectors"] = {"digest": prepared.vectors.digest, "notes": prepared.vectors.notes}
     (folder / _FACTS_FILE).write_text(json.dumps(facts), "utf-8")
 
 
 def _read_prepared(folder: Path, data: TextData, *, max_length: int) -> Prepared:
     """Map what `_write_prepared` wrote."""
+    from textlstm.training.embeddings import PretrainedEmbeddings
     from textlstm.training.preparation import Prepared
 
     facts = json.loads((folder / _FACTS_FILE).read_text("utf-8"))
@@ -201,7 +210,10 @@ def _read_prepared(folder: Path, data: TextData, *, max_length: int) -> Prepared
     used = UsedRows(rows["train"], rows.get("validation"), rows.get("test"), facts["notes"], rows.get("holdout"))
     tokenizer = load_tokenizer(folder / "tokenizer", max_length=max_length)
     told = replace(data, notes=facts["data_notes"], fingerprint=facts["fingerprint"])
-    return Prepared(told, used, tokenizer, encoded)
+    vectors = None
+    if facts["vectors"] is not None:
+        vectors = PretrainedEmbeddings(np.load(folder / _VECTORS_FILE, mmap_mode="r"), **facts["vectors"])
+    return Prepared(told, used, tokenizer, encoded, vectors)
 
 
 def _write_data(data: TextData, folder: Path) -> None:

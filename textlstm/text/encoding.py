@@ -29,12 +29,15 @@ class Encoded:
         offsets: (rows + 1,) int64; row i is `ids[offsets[i]:offsets[i + 1]]`.
         truncated: rows that were cut at the maximum length.
         cut_rows: (truncated,) int64, the numbers of these rows.
+        owners: (rows,) int64, for rows that are windows of texts the text each is of; None where a row is a text.
+            `truncated` and `cut_rows` then tell the texts of several windows.
     """
 
     ids: np.ndarray
     offsets: np.ndarray
     truncated: int = 0
     cut_rows: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    owners: np.ndarray | None = None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -62,7 +65,8 @@ class Encoded:
         offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
         source = np.repeat(self.offsets[:-1][indices] - offsets[:-1], lengths) + np.arange(offsets[-1])
         cut_rows = np.flatnonzero(np.isin(indices, self.cut_rows))
-        return Encoded(self.ids[source], offsets, len(cut_rows), cut_rows)
+        owners = None if self.owners is None else self.owners[indices]
+        return Encoded(self.ids[source], offsets, len(cut_rows), cut_rows, owners)
 
 
 def encode(
@@ -90,21 +94,69 @@ def encode(
     unk = tokenizer.unk_token_id
     if unk is None:
         raise ModelError("The tokenizer has no unk token, which an empty text needs; load it by load_tokenizer.")
-    backend = _backend_for_encoding(tokenizer, max_length)
+    return encode_by(_backend_for_encoding(tokenizer, max_length), texts, unk_id=unk)
+
+
+def encode_by(
+    backend: Tokenizer,
+    texts: Sequence[str] | pa.Array | pa.ChunkedArray,
+    *,
+    unk_id: int,
+    windows: bool = False,
+) -> Encoded:
+    """Encode texts by the Rust backend as it is set, as `encode` does.
+
+    Args:
+        backend: truncates where it should, and does not pad.
+        texts: strings, without nulls.
+        unk_id: the id of which a text without any token is made.
+        windows: whether the rest of a long text follows in further rows, each as long as the backend's truncation
+            allows, instead of being left out.
+
+    Returns:
+        The ids of all rows; with `windows` also whose they are.
+    """
     ids: list[np.ndarray] = []
     lengths: list[int] = []
+    owners: list[int] = []
     cut: list[int] = []
+    done = 0
     for chunk in text_chunks(texts):
         rows: list[list[int]] = []
-        for encoding in backend.encode_batch_fast(chunk):
-            if encoding.overflowing:  # the backend keeps what truncation cut off
-                cut.append(len(lengths) + len(rows))
-            rows.append(encoding.ids or [unk])
+        for text, encoding in enumerate(backend.encode_batch_fast(chunk), start=done):
+            rest = encoding.overflowing  # the backend keeps what truncation cut off
+            if rest:
+                cut.append(text)
+            if windows:
+                parts = [encoding.ids or [unk_id], *(part.ids for part in rest)]
+                rows += parts
+                owners += [text] * len(parts)
+            else:
+                rows.append(encoding.ids or [unk_id])
+        done += len(chunk)
         lengths.extend(map(len, rows))
         ids.append(np.fromiter(chain.from_iterable(rows), dtype=np.int32))
     offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)])
     flat = np.concatenate(ids) if ids else np.empty(0, dtype=np.int32)
-    return Encoded(flat, offsets, len(cut), np.asarray(cut, dtype=np.int64))
+    whose = np.asarray(owners, dtype=np.int64) if windows else None
+    return Encoded(flat, offsets, len(cut), np.asarray(cut, dtype=np.int64), whose)
+
+
+def set_for_encoding(backend: Tokenizer, *, max_length: int, split_special_tokens: bool) -> Tokenizer:
+    """Set a backend so that `encode_by` reads texts as the model did in training.
+
+    Args:
+        backend: changed in place.
+        max_length: tokens after which a text is cut, special tokens counted.
+        split_special_tokens: whether a special token's name inside a text is plain text.
+
+    Returns:
+        The same backend.
+    """
+    backend.enable_truncation(max_length)
+    backend.no_padding()
+    backend.encode_special_tokens = split_special_tokens
+    return backend
 
 
 def text_chunks(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> Iterator[list[str]]:
@@ -142,11 +194,9 @@ def _backend_for_encoding(tokenizer: PreTrainedTokenizerFast, max_length: int) -
     fits = truncation.get("max_length") == max_length and truncation.get("direction") == "right"
     if fits and backend.padding is None and backend.encode_special_tokens == tokenizer.split_special_tokens:
         return backend
-    backend = copy.deepcopy(backend)
-    backend.enable_truncation(max_length)
-    backend.no_padding()
-    backend.encode_special_tokens = tokenizer.split_special_tokens
-    return backend
+    return set_for_encoding(
+        copy.deepcopy(backend), max_length=max_length, split_special_tokens=tokenizer.split_special_tokens
+    )
 
 
 def _utf8(text: str) -> str:

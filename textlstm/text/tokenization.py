@@ -72,6 +72,7 @@ def train_tokenizer(
     min_frequency: int = 2,
     lowercase: bool = True,
     max_length: int = 512,
+    extra_words: Sequence[str] = (),
 ) -> PreTrainedTokenizerFast:
     """Train a tokenizer on texts; give it the training split only.
 
@@ -83,6 +84,8 @@ def train_tokenizer(
         min_frequency: a word (or a merged piece) seen fewer times than this gets no id of its own.
         lowercase: whether case is dropped.
         max_length: tokens after which a text is cut, at its end.
+        extra_words: words that kind `word` keeps whether the texts hold them or not, behind the words of the texts and
+            beyond `vocab_size`; those that the tokenizer would cut are passed over.
 
     Returns:
         A complete fast tokenizer: pad id 0, unk id 1, truncation, right padding.
@@ -119,6 +122,8 @@ def train_tokenizer(
         backend.model = models.WordPiece(vocabulary, unk_token=UNK_TOKEN)
     else:
         backend.train_from_iterator(text_chunks(rows), trainer)
+    if kind == "word" and extra_words:
+        backend.model = models.WordLevel(_with_extra_words(backend, extra_words), unk_token=UNK_TOKEN)
     if kind == "unigram":
         _settle_unigram(backend, rows, min_frequency)
     if backend.get_vocab_size() <= len(SPECIAL_TOKENS):
@@ -127,6 +132,16 @@ def train_tokenizer(
             "none; give more texts, or lower min_frequency to 1."
         )
     return _complete(backend, max_length)
+
+
+def _with_extra_words(backend: Tokenizer, extra_words: Sequence[str]) -> dict[str, int]:
+    """Add words to the vocabulary of a trained word tokenizer, each as its normalizer leaves it."""
+    vocabulary: dict[str, int] = backend.get_vocab()
+    for word in extra_words:
+        text = backend.normalizer.normalize_str(word)
+        if text not in vocabulary and [piece for piece, _ in backend.pre_tokenizer.pre_tokenize_str(text)] == [text]:
+            vocabulary[text] = len(vocabulary)
+    return vocabulary
 
 
 def _wrong_options(kind: str, *, vocab_size: int, min_frequency: int, max_length: int) -> list[str]:

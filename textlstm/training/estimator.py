@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from textlstm.errors import DataError
 from textlstm.inference.decisions import THRESHOLD
 from textlstm.inference.predictor import Predictor
+from textlstm.inference.torch_classifier import TorchClassifier
 from textlstm.recipe import validate
 from textlstm.text.datasets import TextData
 from textlstm.text.splits import Split
@@ -90,7 +91,7 @@ class TextLSTMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         fixed = {"model.num_layers": self.layers, "seed": self.seed, "threads": self.threads}
         trained = train(base.override({**fixed, **changes, **(self.settings or {})}), data)
         self.run_ = trained.run
-        self.predictor_ = Predictor(trained.model, trained.tokenizer)
+        self.predictor_ = Predictor(TorchClassifier(trained.model, trained.tokenizer))
         return self
 
     def predict_proba(self, X: Sequence[str] | NDArray[Any]) -> NDArray[np.float32]:

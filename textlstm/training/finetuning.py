@@ -17,7 +17,7 @@ from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
 from textlstm.errors import NonFiniteLossError, RecipeError, TrainingError
 from textlstm.inference.decisions import probabilities_from_logits
-from textlstm.inference.predictor import choose_device, predict_logits
+from textlstm.inference.torch_classifier import choose_device, predict_logits
 from textlstm.model import TextLSTMForSequenceClassification
 from textlstm.recipe import Recipe, validate
 from textlstm.recipe_files import load_recipe
@@ -35,11 +35,13 @@ from textlstm.training.cost import (
     peak_memory_mb,
     reset_peak_memory,
 )
+from textlstm.training.embeddings import frozen_updates, update_settings
 from textlstm.training.evaluation import evaluate_predictions
 from textlstm.training.memory import keep_freed_memory
 from textlstm.training.preparation import Prepared, build_config, build_model, prepare
 from textlstm.training.progress import Report, RunProgress
 from textlstm.training.trainer import EpochPlan, TextLSTMTrainer, TokenRows
+from textlstm.training.watch import TrainingWatch
 
 Listener = Callable[[Report], None]
 
@@ -79,6 +81,7 @@ def train(
     prepared: Prepared | None = None,
     checkpoints: Path | None = None,
     listener: Listener | None = None,
+    watch: TrainingWatch[Any] | None = None,
 ) -> Trained:
     """Train one classifier and score it.
 
@@ -89,6 +92,7 @@ def train(
         checkpoints: a folder for checkpoints, from which an interrupted run of the same recipe is resumed; whoever
             has saved the result may remove it.
         listener: called after every update, and at the end.
+        watch: takes notes of gradients and weights on the way; its time counts as time of training.
 
     Returns:
         The run, its model and its predictions.
@@ -107,7 +111,7 @@ def train(
     if device.type == "cpu":
         keep_freed_memory()
     reset_peak_memory()
-    model = build_model(build_config(recipe, prepared), seed=recipe.seed)
+    model = build_model(build_config(recipe, prepared), seed=recipe.seed, vectors=prepared.vectors)
     settings, encoded = recipe.training, prepared.encoded["train"]
     world = int(os.environ.get("WORLD_SIZE", "1"))  # set by torchrun and accelerate launch
     plan = EpochPlan(
@@ -129,17 +133,19 @@ def train(
     resumed = None
     if checkpoints is not None:
         if _writes_files():
-            resumed = claim_checkpoints(checkpoints, recipe, data_fingerprint=prepared.data.fingerprint)
+            resumed = claim_checkpoints(checkpoints, recipe, data_fingerprint=prepared.fingerprint)
         else:
             resumed = newest_checkpoint(checkpoints)
     with tempfile.TemporaryDirectory(prefix="textlstm-") as scratch:  # the Trainer insists on a folder
-        trainer = _trainer(recipe, prepared, model, plan, progress, device, checkpoints or Path(scratch))
+        trainer = _trainer(recipe, prepared, model, plan, progress, device, checkpoints or Path(scratch), watch)
         if resumed is not None:
             progress.resume(resumed)
         try:
             if not progress.stopped_early:  # that was the last thing before the interruption
                 trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
             progress.finish(model)
+            if watch is not None:
+                watch.finish(model)
             batches = min(progress.history[-1].step * settings.gradient_accumulation * world, len(plan))
             return _collect(recipe, prepared, model, progress, tokens=plan.tokens(0, batches), device=device)
         except torch.OutOfMemoryError:
@@ -223,6 +229,7 @@ def _trainer(
     progress: RunProgress,
     device: torch.device,
     folder: Path,
+    watch: TrainingWatch[Any] | None,
 ) -> TextLSTMTrainer:
     """Set up the Trainer for one run."""
     held_out, labels = prepared.rows.validation, prepared.rows.train.labels
@@ -232,9 +239,11 @@ def _trainer(
         validation = prepared.encoded["validation"], held_out.labels
     trainer = TextLSTMTrainer(
         plan=plan,
-        settings=recipe.training,
+        settings=update_settings(recipe.training, recipe.embeddings),
+        frozen_updates=frozen_updates(recipe.embeddings, progress.border_steps),
         progress=progress,
         validation=validation,
+        watch=watch,
         network=model,
         args=training_arguments(recipe, device=device, folder=folder),
         rows=TokenRows(prepared.encoded["train"], labels, pad_id=prepared.tokenizer.pad_token_id),
@@ -282,6 +291,7 @@ def _collect(
         tokens_per_second=tokens / max(progress.seconds - progress.evaluation_seconds, 1e-9),
         peak_memory_mb=peak,
     )
+    vectors = prepared.vectors
     data = DataUse(
         source=prepared.data.source,
         fingerprint=prepared.data.fingerprint,
@@ -289,7 +299,8 @@ def _collect(
         multi_label=prepared.data.multi_label,
         rows={name: len(encoded) for name, encoded in prepared.encoded.items()},
         labels_used=prepared.rows.labels_used,
-        notes=[*prepared.data.notes, *prepared.rows.notes],
+        notes=[*prepared.data.notes, *prepared.rows.notes, *(vectors.notes if vectors is not None else [])],
+        vectors=vectors.digest if vectors is not None else None,
     )
     run = Run(
         name=recipe.name,

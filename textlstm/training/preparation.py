@@ -21,6 +21,8 @@ from textlstm.text.folds import with_fold
 from textlstm.text.protocol import UsedRows, use_rows
 from textlstm.text.streams import stream
 from textlstm.text.tokenization import Encoded, encode, load_tokenizer, train_tokenizer
+from textlstm.text.vectors import source_words
+from textlstm.training.embeddings import PretrainedEmbeddings, pretrained_embeddings
 
 
 @dataclass
@@ -32,27 +34,35 @@ class Prepared:
         rows: the splits in use.
         tokenizer: trained on the training rows alone, or a given one.
         encoded: ids by split name.
+        vectors: what the embeddings start from; None for a random start.
     """
 
     data: TextData
     rows: UsedRows
     tokenizer: PreTrainedTokenizerFast
     encoded: dict[str, Encoded]
+    vectors: PretrainedEmbeddings | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the data, and of the pretrained vectors where there are any."""
+        return self.data.fingerprint + (f"+{self.vectors.digest}" if self.vectors is not None else "")
 
 
 def prepare(recipe: Recipe, data: TextData) -> Prepared:
     """Draw a run's rows and turn them into ids.
 
     Args:
-        recipe: `data.size`, `seed` and `tokenizer` are read.
+        recipe: `data.size`, `seed`, `tokenizer` and `embeddings` are read.
         data: all splits.
 
     Returns:
         Rows, tokenizer and ids; the same for every depth of one size and seed.
 
     Raises:
-        DataError: the size does not fit the data.
-        ModelError: a given tokenizer cannot be found.
+        DataError: the size does not fit the data, or pretrained vectors cannot be read.
+        ModelError: a given tokenizer or encoder cannot be found.
+        RecipeError: pretrained vectors do not go with the vocabulary.
     """
     if recipe.data.fold is not None and recipe.data.folds is not None:
         parted = with_fold(data, fold=recipe.data.fold, folds=recipe.data.folds)
@@ -80,9 +90,19 @@ def prepare(recipe: Recipe, data: TextData) -> Prepared:
             min_frequency=part.min_frequency,
             lowercase=part.lowercase,
             max_length=part.max_length,
+            extra_words=_extra_words(recipe),
         )
     encoded = {name: encode(tokenizer, split.texts, max_length=part.max_length) for name, split in rows.splits.items()}
-    return Prepared(data, rows, tokenizer, encoded)
+    vectors = None
+    if recipe.embeddings.source is not None:
+        vectors = pretrained_embeddings(recipe, tokenizer, encoded["train"], rows.train.texts)
+    return Prepared(data, rows, tokenizer, encoded, vectors)
+
+
+def _extra_words(recipe: Recipe) -> list[str]:
+    """The words that pretrained vectors add to the vocabulary."""
+    part = recipe.embeddings
+    return source_words(part.source, part.extra_words) if part.source is not None and part.extra_words else []
 
 
 def check_model_options(recipes: Iterable[Recipe]) -> None:
@@ -143,12 +163,15 @@ def build_config(recipe: Recipe, prepared: Prepared) -> TextLSTMConfig:
         raise RecipeError(f"The model's options do not go together: {error}") from None
 
 
-def build_model(config: TextLSTMConfig, *, seed: int) -> TextLSTMForSequenceClassification:
+def build_model(
+    config: TextLSTMConfig, *, seed: int, vectors: PretrainedEmbeddings | None = None
+) -> TextLSTMForSequenceClassification:
     """Make a model whose every part starts from its own stream.
 
     Args:
         config: of the model.
         seed: of the run.
+        vectors: rows that the embeddings start from; drawn at random when None.
 
     Returns:
         A model on the CPU; layer k starts alike in stacks of any depth (where its shapes are equal).
@@ -161,4 +184,9 @@ def build_model(config: TextLSTMConfig, *, seed: int) -> TextLSTMForSequenceClas
                 for parameter in module.parameters(recurse=False):
                     parameter._is_hf_initialized = False
                 model._init_weights(module)
+    if vectors is not None:
+        embedding = model.get_input_embeddings()
+        assert isinstance(embedding, torch.nn.Embedding)  # noqa: S101 - the model's own contract
+        with torch.no_grad():
+            embedding.weight.copy_(torch.tensor(np.array(vectors.rows)))
     return model

@@ -59,6 +59,7 @@ class RunProgress(TrainerCallback):
         gradient_norms: norms before clipping since the last record, one an update.
         seconds: wall time of training, the sessions before an interruption included.
         evaluation_seconds: the part of it that scoring validation took.
+        border_steps: (epochs,) updates done at the end of each epoch.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class RunProgress(TrainerCallback):
         averaging = settings.weight_averaging
         # With so few labels the last weights are as noisy as the rows; their mean is not (Polyak & Juditsky 1992).
         self._averaging = (0.0 if validated else UNVALIDATED_AVERAGING) if averaging is None else averaging
-        self._ends = border_steps
+        self.border_steps = border_steps
         self._is_end = set(border_steps.tolist())
         self._resumed_means: tuple[torch.Tensor, ...] = ()
         self._saved_at = time.monotonic()
@@ -128,11 +129,11 @@ class RunProgress(TrainerCallback):
 
     def epoch_at(self, step: int) -> float:
         """Passes over the training rows after `step` updates."""
-        done = int(np.searchsorted(self._ends, step, side="right"))
-        start = int(self._ends[done - 1]) if done else 0
-        if done == len(self._ends):
+        done = int(np.searchsorted(self.border_steps, step, side="right"))
+        start = int(self.border_steps[done - 1]) if done else 0
+        if done == len(self.border_steps):
             return float(done)
-        return done + (step - start) / (int(self._ends[done]) - start)
+        return done + (step - start) / (int(self.border_steps[done]) - start)
 
     def on_step_end(
         self,

@@ -19,7 +19,7 @@ from transformers import Trainer, get_scheduler
 
 from textlstm.errors import NonFiniteLossError
 from textlstm.inference.decisions import probabilities_from_logits
-from textlstm.inference.predictor import predict_logits
+from textlstm.inference.torch_classifier import predict_logits
 from textlstm.model import TextLSTMForSequenceClassification
 from textlstm.recipe_sections import TrainingSection
 from textlstm.text.batching import pad_batch, plan_epoch
@@ -27,6 +27,7 @@ from textlstm.text.tokenization import Encoded
 from textlstm.training.evaluation import quick_scores
 from textlstm.training.optimizer import RowwiseAdamW, clip_gradients, parameter_groups
 from textlstm.training.progress import RunProgress
+from textlstm.training.watch import TrainingWatch
 
 
 class TokenRows(Dataset[dict[str, torch.Tensor]]):
@@ -147,6 +148,8 @@ class TextLSTMTrainer(Trainer):
         settings: TrainingSection,
         progress: RunProgress,
         validation: tuple[Encoded, np.ndarray] | None,
+        watch: TrainingWatch[Any] | None = None,
+        frozen_updates: int = 0,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         """Pass what is ours by name and the rest to transformers.
@@ -158,11 +161,14 @@ class TextLSTMTrainer(Trainer):
             settings: the recipe's `training:` part.
             progress: keeps history, best and mean weights.
             validation: ids and labels that choose the epoch.
+            watch: takes notes of gradients and weights.
+            frozen_updates: so many updates at the beginning leave the word embeddings alone.
             **kwargs: `args`, as `transformers.Trainer` takes it.
         """
         super().__init__(model=network, train_dataset=rows, callbacks=[progress], **kwargs)
         self.network, self.rows = network, rows
         self.plan, self.settings, self.progress, self.validation = plan, settings, progress, validation
+        self.watch, self.frozen_updates = watch, frozen_updates
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """One loader over all epochs' batches."""
@@ -243,6 +249,8 @@ class TextLSTMTrainer(Trainer):
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ANN401
         """Compute one batch's gradients, and add up its loss."""
+        if self.watch is not None:
+            self.watch.before_step(self.network, done=self.state.global_step, planned=self.state.max_steps)
         loss = super().training_step(*args, **kwargs)
         self.progress.loss_sum = self.progress.loss_sum.to(loss.device) + loss
         return loss
@@ -252,11 +260,17 @@ class TextLSTMTrainer(Trainer):
         scaler = getattr(self.accelerator, "scaler", None)
         if scaler is not None:
             self.accelerator.unscale_gradients()
+        if self.state.global_step < self.frozen_updates:
+            # Not `requires_grad`: several processes agree on the parameters with gradients before the first step.
+            self.network.get_input_embeddings().weight.grad = None
         norm = clip_gradients(model.parameters(), self.args.max_grad_norm)
         value = norm.item()
         # In half precision the scaler itself meets an infinite norm by skipping the step and lowering its scale.
         if np.isfinite(value):
             self.progress.gradient_norms.append(value)
+            if self.watch is not None:
+                step = self.state.global_step + 1
+                self.watch.after_clipping(self.network, step=step, norm=value, limit=self.args.max_grad_norm)
         elif scaler is None:
             raise NonFiniteLossError(self._explain("the gradient norm", value))
         return norm

@@ -1,0 +1,101 @@
+"""Speed and memory of reading pretrained vectors: a generated file of 2 million lines against reading and splitting it.
+
+    python benchmarks/vector_files.py [--lines 2000000] [--width 300] [--needed 30000] [--folder DIR]
+
+Goal: at least 60 % of the speed of `for line in file: line.split()`, and under 300 MB above the result. Each reading is
+a process of its own, so that its peak memory is its own. The generated file (5 GB at the defaults) is removed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+SHARE, MEMORY_MB = 0.6, 300
+
+
+def generate(path: Path, *, lines: int, width: int) -> None:
+    """Write a GloVe text file whose values repeat in blocks; words are w0, w1 and so on, every hundredth not ASCII."""
+    rng = np.random.default_rng(0)
+    rows = [
+        b" " + " ".join(f"{value:.5g}" for value in row).encode() for row in rng.standard_normal((997, width)) * 0.4
+    ]
+    with path.open("wb") as file:
+        for start in range(0, lines, 10_000):
+            numbers = range(start, min(lines, start + 10_000))
+            words = [f"w{n}".encode() if n % 100 else f"ü{n}".encode() for n in numbers]
+            file.write(b"".join(word + rows[n % 997] + b"\n" for word, n in zip(words, numbers, strict=True)))
+
+
+def needed_words(lines: int, needed: int) -> list[str]:
+    """Words spread over the file, more of them at its beginning, and a tenth that it lacks."""
+    places = np.unique((lines * np.random.default_rng(1).random(needed) ** 4).astype(int))
+    held = [f"w{n}" if n % 100 else f"ü{n}" for n in places.tolist()]
+    return [*held, *(f"absent{n}" for n in range(needed // 10))]
+
+
+def measure(what: str, path: Path, lines: int, needed: int) -> dict[str, float]:
+    """Read the file in one of the two ways; called in a process of its own."""
+    if what == "split":
+        started = time.perf_counter()
+        with path.open("rb") as file:
+            for line in file:
+                line.split()
+        return {"seconds": time.perf_counter() - started}
+    from textlstm.text.vectors import read_vectors
+
+    words = needed_words(lines, needed)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.perf_counter()
+    vectors = read_vectors(str(path), words)
+    seconds = time.perf_counter() - started
+    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert vectors.report.words == lines
+    assert (vectors.ranks[: -(needed // 10)] == 0).all()
+    return {"seconds": seconds, "above_result_mb": peak - vectors.rows.nbytes / 2**20, "found": len(words)}
+
+
+def main() -> None:
+    """Generate, measure each way three times in turn, and hold the best times against the goal."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lines", type=int, default=2_000_000)
+    parser.add_argument("--width", type=int, default=300)
+    parser.add_argument("--needed", type=int, default=30_000)
+    parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--measure", nargs=2, default=None, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.measure:
+        print(json.dumps(measure(given.measure[0], Path(given.measure[1]), given.lines, given.needed)))
+        return
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        path = Path(folder) / "vectors.txt"
+        generate(path, lines=given.lines, width=given.width)
+        size = path.stat().st_size / 1e6
+        found: dict[str, list[dict[str, float]]] = {"split": [], "read": []}
+        for _ in range(3):
+            for what, results in found.items():
+                command = [sys.executable, __file__, "--measure", what, str(path), "--lines", str(given.lines)]
+                command += ["--needed", str(given.needed)]
+                results.append(json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout))
+    split, read = (min(result["seconds"] for result in results) for results in found.values())
+    memory = max(result["above_result_mb"] for result in found["read"])
+    print("| file | reading and splitting | read_vectors | share of that speed | memory above the result |")
+    print("| --- | --- | --- | --- | --- |")
+    print(
+        f"| {given.lines:,} x {given.width}, {size:,.0f} MB | {split:.1f} s | {read:.1f} s | {split / read:.0%}"
+        f" | {memory:.0f} MB |"
+    )
+    assert split / read >= SHARE, f"the goal is {SHARE:.0%}"
+    assert memory < MEMORY_MB, f"the goal is under {MEMORY_MB} MB"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+"""Stream word vectors out of text files (GloVe, word2vec, fastText) and word2vec binaries; only needed words are kept.
+
+A line is looked at as bytes: its word is cut off and looked up, and its separators are counted, so that a line of the
+wrong length is noticed. The values are parsed for needed words alone, which is what makes it fast. GloVe's 840B file
+holds words of several tokens (". . .", "at name@domain.com"): the values are counted from the line's end. A word that
+is not UTF-8 is read as cp1252, the encoding of old Windows files.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import BinaryIO
+
+import numpy as np
+
+from textlstm.errors import DataError
+from textlstm.text.vector_report import VectorReport, WordVectors
+from textlstm.text.word_matching import WordMatcher
+
+_HEADER = re.compile(rb"\s*(\d+)[ \t]+(\d+)\s*")
+_SAMPLED_LINES = 200
+_BLOCK = 1 << 22
+_LONGEST_WORD = 1 << 16
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the lines of a file are built.
+
+    Attributes:
+        format: for the report.
+        width: values a vector.
+        header: number of vectors that a first line announces; None without such a line.
+        separator: one byte, of text files.
+        separators: how many of it a line has; a fastText file ends its lines with one.
+        binary: whether values are float32, little endian.
+        notes: what is odd about the file.
+    """
+
+    format: str
+    width: int
+    header: int | None
+    separator: bytes = b" "
+    separators: int = 0
+    binary: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def layout_of(head: bytes, *, name: str) -> Layout:
+    """Find out how a file is built from its beginning.
+
+    Args:
+        head: the first 64 KiB or more, or the whole file where it is shorter.
+        name: of the file, for messages.
+
+    Returns:
+        The layout; where a header and the lines disagree on the width, the lines are believed.
+
+    Raises:
+        DataError: the beginning is neither lines of a word and numbers nor a word2vec binary.
+    """
+    first, _, rest = head.partition(b"\n")
+    header = _HEADER.fullmatch(first)
+    body = rest if header else head
+    lines = [line for line in body.split(b"\n")[:_SAMPLED_LINES] if line.strip()]
+    if len(lines) > 1 and len(body) > sum(map(len, lines)) - 1:
+        lines = lines[:-1]  # the head may end inside it
+    widths = Counter(width for line in lines if (width := _values(line)))
+    if not widths:
+        if header and rest:
+            count, width = int(header[1]), int(header[2])
+            if width and b" " in rest[:_LONGEST_WORD]:
+                return Layout("word2vec binary", width, count, binary=True)
+        raise DataError(
+            f"{name} should hold word vectors, lines of a word and numbers, and its first line begins"
+            f" {first[:60]!r}; name a GloVe, word2vec or fastText file, a model's folder or a Hub id."
+        )
+    width = widths.most_common(1)[0][0]
+    notes = []
+    if header and int(header[2]) != width:
+        notes.append(f"the first line says {int(header[2])} values a word, and the lines have {width}; they count")
+    fitting = next(line for line in lines if _values(line) == width)
+    separator = b"\t" if fitting.count(b"\t") >= width else b" "
+    counts = Counter(line.count(separator) for line in lines if _values(line) == width)
+    return Layout(
+        "text with a header (word2vec, fastText)" if header else "text without a header (GloVe)",
+        width,
+        int(header[1]) if header else None,
+        separator=separator,
+        separators=counts.most_common(1)[0][0],
+        notes=tuple(notes),
+    )
+
+
+def _values(line: bytes) -> int:
+    """Count the numbers at the end of a line, its first field left aside; 0 where it is no line of vectors."""
+    fields = line.split()
+    if not line[:1].isspace():
+        fields = fields[1:]
+    count = 0
+    for field in reversed(fields):
+        if _number(field) is None:
+            break
+        count += 1
+    return count
+
+
+def _number(field: bytes) -> float | None:
+    try:
+        return float(field)
+    except ValueError:
+        return None
+
+
+def read_text(file: BinaryIO, matcher: WordMatcher, layout: Layout, *, name: str) -> WordVectors:
+    """Stream a text file.
+
+    Args:
+        file: at its beginning.
+        matcher: of the needed words.
+        layout: from `layout_of`.
+        name: for the report.
+
+    Returns:
+        Vectors of the needed words; damaged lines are left out and counted.
+
+    Raises:
+        DataError: too much is damaged.
+    """
+    report = VectorReport(name, layout.format, layout.width, notes=list(layout.notes))
+    rows = np.zeros((len(matcher.ranks), layout.width), dtype=np.float32)
+    separator, separators, width = layout.separator, layout.separators, layout.width
+    if layout.header is not None:
+        file.readline()
+    number = first = 1 if layout.header is not None else 0
+    served: set[bytes] = set()
+    try:
+        for number, line in enumerate(file, start=first + 1):
+            end = line.find(separator)
+            if line.count(separator) == separators and end > 0:
+                word, values = line[:end], line[end:]
+            else:
+                odd = _odd_line(line, width)
+                if isinstance(odd, str):
+                    if odd:
+                        report.count(odd, number)
+                    continue
+                word, values = odd
+            if not word.isascii():
+                word = _as_utf8(word, report, number)
+            if word in matcher:
+                if word in served:
+                    report.count("word given twice (the first counts)", number)
+                elif (vector := _parse(values, width)) is None:
+                    report.count("value that is no number", number)
+                    continue
+                else:
+                    served.add(word)
+                    rows[matcher.rows_of(word)] = vector
+            report.words += 1
+    except (EOFError, zlib.error):  # an archive without its end
+        report.count("cut off", number + 1)
+    _check_header(report, layout)
+    report.refuse_ruins()
+    return WordVectors(rows, matcher.ranks, report)
+
+
+def _parse(values: bytes, width: int) -> np.ndarray | None:
+    """Read the numbers of a line; None where they are not `width` finite ones."""
+    try:
+        vector = np.array(values.split(), dtype=np.float32)
+    except ValueError:
+        return None
+    return vector if len(vector) == width and np.isfinite(vector).all() else None
+
+
+def _odd_line(line: bytes, width: int) -> tuple[bytes, bytes] | str:
+    """Take apart a line with another number of separators than the others.
+
+    Returns:
+        Word and values, or what is wrong; an empty string for an empty line.
+    """
+    fields = line.split()
+    if not fields:
+        return ""
+    if line[:1] in (b" ", b"\t") and len(fields) == width:
+        return "empty word"
+    if len(fields) <= width:
+        return "wrong number of values" if line.endswith(b"\n") else "cut off"  # the last line alone may lack it
+    word, values = fields[:-width], fields[-width:]
+    if len(word) > 1 and all(_number(field) is not None for field in word[1:]):
+        return "wrong number of values"  # more of them, not a word of several tokens
+    return b" ".join(word), b" ".join(values)
+
+
+def _as_utf8(word: bytes, report: VectorReport, number: int) -> bytes:
+    """Give a word as UTF-8, from cp1252 where it is none."""
+    try:
+        word.decode("utf-8")
+    except UnicodeDecodeError:
+        report.count("word not in UTF-8 (read as cp1252)", number)
+        return word.decode("cp1252", "replace").encode()
+    return word
+
+
+def _check_header(report: VectorReport, layout: Layout) -> None:
+    """Compare the number of vectors with the one that the file announces."""
+    held = report.words + report.skipped
+    if layout.header is not None and layout.header != held:
+        report.notes.append(f"the first line says {layout.header:,} vectors, and the file holds {held:,}")
+
+
+def read_binary(file: BinaryIO, matcher: WordMatcher, layout: Layout, *, name: str) -> WordVectors:
+    """Stream a word2vec binary: a header line, then each word, a space and float32 values.
+
+    Args:
+        file: at its beginning.
+        matcher: of the needed words.
+        layout: from `layout_of`.
+        name: for the report.
+
+    Returns:
+        Vectors of the needed words.
+
+    Raises:
+        DataError: the thread is lost (no space after a word), or too much is damaged.
+    """
+    report = VectorReport(name, layout.format, layout.width)
+    rows = np.zeros((len(matcher.ranks), layout.width), dtype=np.float32)
+    for number, (word, values) in enumerate(_binary_records(file, layout, report), start=1):
+        if not word:
+            report.count("empty word", number)
+            continue
+        key = word if word.isascii() else _as_utf8(word, report, number)
+        if key in matcher:
+            vector = np.frombuffer(values, dtype="<f4")
+            if not np.isfinite(vector).all():
+                report.count("value that is no number", number)
+                continue
+            rows[matcher.rows_of(key)] = vector
+        report.words += 1
+    _check_header(report, layout)
+    report.refuse_ruins()
+    return WordVectors(rows, matcher.ranks, report)
+
+
+def _binary_records(file: BinaryIO, layout: Layout, report: VectorReport) -> Iterator[tuple[bytes, memoryview]]:
+    """Words with their values, a block of the file at a time."""
+    file.readline()
+    size = 4 * layout.width
+    buffer, position, number = b"", 0, 0
+    assert layout.header is not None  # noqa: S101 - a binary has one
+    while number < layout.header:
+        end = buffer.find(b" ", position)
+        if end < 0 or end + 1 + size > len(buffer):
+            try:
+                block = file.read(max(_BLOCK, size))
+            except (EOFError, zlib.error):  # an archive without its end
+                block = b""
+            if not block:
+                if buffer[position:].strip(b"\n"):
+                    report.count("cut off", number + 1)
+                return
+            buffer, position = buffer[position:] + block, 0
+            if end < 0 and len(buffer) > _LONGEST_WORD + _BLOCK:
+                raise DataError(
+                    f"{report.name} should be a word2vec binary of {layout.width} float32 values a word, and no word"
+                    f" ends after vector {number:,}; the file is damaged, or its values are not float32."
+                )
+            continue
+        word = buffer[position:end].lstrip(b"\n")
+        yield word, memoryview(buffer)[end + 1 : end + 1 + size]
+        position = end + 1 + size
+        number += 1
+
+
+def first_words(file: BinaryIO, layout: Layout, limit: int) -> list[str]:
+    """Read the words at the beginning of a file; published files hold the most frequent ones first.
+
+    Args:
+        file: at its beginning.
+        layout: from `layout_of`.
+        limit: how many.
+
+    Returns:
+        Words in the file's order, damaged lines left out.
+    """
+    report = VectorReport("", layout.format, layout.width)
+    if layout.binary:
+        words = (word for word, _ in _binary_records(file, layout, report) if word)
+    else:
+        if layout.header is not None:
+            file.readline()
+        words = (odd[0] for line in file if not isinstance(odd := _odd_line(line, layout.width), str))
+    return [_as_utf8(word, report, 0).decode() for word in islice(words, limit)]
