@@ -13,7 +13,8 @@ from transformers import pipeline
 
 from textlstm.errors import DataError, ModelError, RecipeError
 from textlstm.inference.decisions import decide, probabilities_from_logits
-from textlstm.inference.predictor import Predictor, choose_device, predict_logits
+from textlstm.inference.predictor import Predictor
+from textlstm.inference.torch_classifier import choose_device, predict_logits
 from textlstm.model import TextLSTMForSequenceClassification
 from textlstm.text.tokenization import encode
 

@@ -18,11 +18,11 @@ class Prediction:
     """What a model says of one text.
 
     Attributes:
-        labels: the most probable label; for a multi-label model every label from probability 0.5 on, the most probable
-            first, and possibly none.
+        labels: the most probable label, or none where the model was told to abstain; for a multi-label model every
+            label from its threshold on (0.5 unless calibrated), the most probable first, and possibly none.
         score: probability of the most probable label, given or not.
         probabilities: by label name, in the order of the model's outputs.
-        truncated: whether the text was longer than the model reads, and was cut at its end.
+        truncated: whether the text was longer than the model reads: it was cut at its end, or read in windows.
     """
 
     labels: tuple[str, ...]
@@ -32,8 +32,19 @@ class Prediction:
 
     @property
     def label(self) -> str | None:
-        """The first of `labels`; None when a multi-label model gives none."""
+        """The first of `labels`; None when there is none."""
         return self.labels[0] if self.labels else None
+
+    def top(self, count: int) -> list[tuple[str, float]]:
+        """Give the most probable labels, given or not.
+
+        Args:
+            count: how many, at most.
+
+        Returns:
+            Labels and probabilities, the most probable first; of equally probable labels the first counts.
+        """
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:count]
 
 
 def probabilities_from_logits(logits: NDArray[Any], *, multi_label: bool) -> NDArray[np.float32]:
@@ -57,8 +68,42 @@ def probabilities_from_logits(logits: NDArray[Any], *, multi_label: bool) -> NDA
     return np.asarray(chances, dtype=np.float32)
 
 
+def given_labels(
+    probabilities: NDArray[np.float32],
+    *,
+    multi_label: bool,
+    thresholds: float | NDArray[np.float32] = THRESHOLD,
+    abstain_below: float = 0.0,
+) -> NDArray[np.bool_]:
+    """Say which labels are given; every way of predicting decides here.
+
+    Args:
+        probabilities: (rows, classes).
+        multi_label: whether a row may have any number of labels.
+        thresholds: for a multi-label model the probability from which a label is given, one or (classes,).
+        abstain_below: for a single-label model the probability below which no label is given.
+
+    Returns:
+        (rows, classes); of equally probable labels the first counts.
+    """
+    if multi_label:
+        return np.asarray(probabilities >= thresholds)
+    first = np.zeros(probabilities.shape, dtype=bool)
+    if probabilities.size:
+        rows = np.arange(len(probabilities))
+        best = probabilities.argmax(axis=1)
+        first[rows, best] = probabilities[rows, best] >= abstain_below
+    return first
+
+
 def decide(
-    probabilities: NDArray[np.float32], label_names: Sequence[str], *, multi_label: bool, cut_rows: NDArray[np.int64]
+    probabilities: NDArray[np.float32],
+    label_names: Sequence[str],
+    *,
+    multi_label: bool,
+    cut_rows: NDArray[np.int64],
+    thresholds: float | NDArray[np.float32] = THRESHOLD,
+    abstain_below: float = 0.0,
 ) -> list[Prediction]:
     """Name the labels that the probabilities stand for.
 
@@ -66,19 +111,21 @@ def decide(
         probabilities: (rows, classes).
         label_names: names in the order of the columns.
         multi_label: whether a row may have any number of labels.
-        cut_rows: numbers of the rows whose text was cut.
+        cut_rows: numbers of the rows whose text was longer than the model reads.
+        thresholds: as `given_labels` takes them.
+        abstain_below: as `given_labels` takes it.
 
     Returns:
         One prediction a row; of equally probable labels the first counts.
     """
     cut = set(cut_rows.tolist())
     predictions = []
+    given = given_labels(probabilities, multi_label=multi_label, thresholds=thresholds, abstain_below=abstain_below)
     ranked = np.argsort(-probabilities, axis=1, kind="stable")
     for row, (order, chances) in enumerate(zip(ranked.tolist(), probabilities.tolist(), strict=True)):
-        given = [k for k in order if chances[k] >= THRESHOLD] if multi_label else order[:1]
         predictions.append(
             Prediction(
-                labels=tuple(label_names[k] for k in given),
+                labels=tuple(label_names[k] for k in order if given[row, k]),
                 score=chances[order[0]],
                 probabilities=dict(zip(label_names, chances, strict=True)),
                 truncated=row in cut,

@@ -112,7 +112,7 @@ def predict_file(
             if not used:
                 fields, note = _free_fields(predictor, window.schema.names, source, prefix, probabilities)
                 findings.notes.extend(note)
-                used = list(text_columns) if text_columns else _find_text_columns(raw)
+                used = list(text_columns) if text_columns else find_text_columns(raw)
             texts = texts_of(raw, Columns(used, label="")).combine_chunks()
             present = pc.invert(is_blank(texts))
             missing = len(texts) - present.true_count
@@ -145,8 +145,18 @@ def _raw(window: pa.RecordBatch, source: str | Path) -> RawSplit:
     return RawSplit(plain.table, plain.rows, plain.origin, plain.place, untyped)
 
 
-def _find_text_columns(raw: RawSplit) -> list[str]:
-    """Find the text by the names that training looks for, or as the only column of strings that is no label."""
+def find_text_columns(raw: RawSplit) -> list[str]:
+    """Find the text by the names that training looks for, or as the only column of strings that is no label.
+
+    Args:
+        raw: a table, with or without labels.
+
+    Returns:
+        The column's name, in a list.
+
+    Raises:
+        DataError: it is open which column is the text.
+    """
     plain = {name: re.sub(r"[\W_]", "", name.lower()) for name in raw.table.column_names}
     for tier in TEXT_TIERS:
         if found := [name for name in plain if plain[name] in tier]:

@@ -1,191 +1,181 @@
-"""A trained model at work in torch: texts in, labels and probabilities out, in input order."""
+"""A trained model at work: texts in, labels and probabilities out, in input order, by ONNX Runtime or by torch.
+
+Neither torch, transformers nor datasets is imported before a model needs it; one that ONNX Runtime runs never does.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from textlstm.errors import DataError, ModelError, RecipeError
-from textlstm.inference.decisions import Prediction, decide, probabilities_from_logits
-from textlstm.model import TextLSTMConfig, TextLSTMForSequenceClassification
-from textlstm.text.batching import pad_batch, plan_ordered
-from textlstm.text.tokenization import Encoded, encode
+from textlstm.inference.calibration import Calibration, read_calibration
+from textlstm.inference.decisions import THRESHOLD, Prediction, decide, given_labels, probabilities_from_logits
+from textlstm.inference.model_files import BATCH_ROWS, BATCH_TOKENS, Backend, find_model
+from textlstm.text.encoding import Encoded, encode_by
 
-BATCH_TOKENS = 16_384
-BATCH_ROWS = 256
-# A tokenizer saved without a length limit says 1e30; longer texts than this are no single texts.
-_NO_LIMIT = 1_000_000
-_WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json")
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
 
+    from textlstm.inference.torch_classifier import TorchClassifier
+    from textlstm.model import TextLSTMForSequenceClassification
 
-def predict_logits(
-    model: PreTrainedModel,
-    encoded: Encoded,
-    *,
-    batch_tokens: int = BATCH_TOKENS,
-    max_rows: int = BATCH_ROWS,
-    autocast_dtype: torch.dtype | None = None,
-) -> NDArray[np.float32]:
-    """Run a model over encoded texts, in batches of similar length.
+__all__ = ["BATCH_ROWS", "BATCH_TOKENS", "Classifier", "LongTexts", "Predictor"]
 
-    Args:
-        model: a sequence classifier, on its device; put into eval mode for the while, and left as it was.
-        encoded: the texts' ids.
-        batch_tokens: padded tokens a batch may hold, rows times the longest; a longer row makes a batch of its own.
-        max_rows: rows a batch may hold.
-        autocast_dtype: compute in this lower precision where torch's autocast allows; None computes as the weights are.
-
-    Returns:
-        (rows, classes) logits in input order.
-    """
-    classes = model.config.num_labels or 0  # the type of a config allows None
-    logits = np.empty((len(encoded), classes), dtype=np.float32)
-    if len(encoded) == 0:
-        return logits
-    batches = plan_ordered(encoded.lengths, batch_tokens=batch_tokens, max_rows=max_rows)
-    device = model.device
-    precision = nullcontext() if autocast_dtype is None else torch.autocast(device.type, dtype=autocast_dtype)
-    modes = [(module, module.training) for module in model.modules()]
-    model.train(False)
-    try:
-        with torch.inference_mode(), precision:
-            parts = []
-            for rows in batches:
-                ids, lengths = pad_batch(encoded, rows, pad_id=model.config.pad_token_id)
-                mask = (np.arange(ids.shape[1]) < lengths[:, None]).astype(np.int64)
-                output = model(
-                    input_ids=torch.from_numpy(ids).to(device, non_blocking=True),
-                    attention_mask=torch.from_numpy(mask).to(device, non_blocking=True),
-                )
-                # Kept on the device: fetching each batch would make a GPU wait for the padding of the next one.
-                parts.append(output.logits.float())
-            logits[np.concatenate(batches)] = torch.cat(parts).cpu().numpy()
-    finally:
-        for module, training in modes:  # one by one: a caller may hold frozen parts in eval mode
-            module.training = training
-    return logits
+LongTexts = Literal["truncate", "average"]
+"""A text longer than the model reads is cut at its end, or read in windows whose logits are averaged."""
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """Find the device to compute on.
+class Classifier(Protocol):
+    """What runs a model: `OnnxClassifier` or `TorchClassifier`."""
 
-    Args:
-        name: "auto" for CUDA, else MPS, else CPU; or a device as torch names it, such as "cpu" or "cuda:1".
-
-    Returns:
-        The device.
-
-    Raises:
-        RecipeError: torch does not know the name, or this machine lacks the device.
-    """
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if name == "auto":
-        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise RecipeError(
-            f"A device is auto, cpu, cuda, cuda:1 or mps, and {name!r} was found; check the spelling."
-        ) from None
-    here = {"cpu": True, "cuda": cuda and (device.index or 0) < torch.cuda.device_count(), "mps": mps}
-    if not here.get(device.type, False):
-        raise RecipeError(
-            f"The device {name!r} was asked for, and torch {torch.__version__} finds none here; use --device auto, or"
-            " install a torch build for that device."
-        )
-    return device
-
-
-class Predictor:
-    """A classifier with its tokenizer and label names, ready for texts.
-
-    Attributes:
-        model: the network, in eval mode.
-        tokenizer: the tokenizer that was saved with it.
-        label_names: in the order of the model's outputs.
-        multi_label: whether a text may get any number of labels.
-        max_length: tokens after which a text is cut, at its end.
-    """
-
-    model: TextLSTMForSequenceClassification
-    tokenizer: PreTrainedTokenizerFast
     label_names: list[str]
     multi_label: bool
     max_length: int
+    unk_id: int
+    name: str
 
-    def __init__(self, model: TextLSTMForSequenceClassification, tokenizer: PreTrainedTokenizerFast) -> None:
-        """Put a model and its tokenizer to work.
+    @property
+    def backend(self) -> Tokenizer:
+        """The tokenizer, set to cut texts as the model reads them."""
+
+    def logits(self, encoded: Encoded, *, batch_tokens: int, batch_rows: int) -> NDArray[np.float32]:
+        """Give (rows, classes) in the order of the ids."""
+
+
+class Predictor:
+    """A classifier with its label names and its way of deciding, ready for texts.
+
+    Attributes:
+        classifier: what runs the model.
+        label_names: in the order of the model's outputs.
+        multi_label: whether a text may get any number of labels.
+        max_length: tokens after which a text is longer than the model reads.
+        calibration: divides the logits and sets the thresholds; None changes nothing.
+        thresholds: for a multi-label model the probability from which a label is given, one or (classes,).
+        abstain_below: for a single-label model the probability below which no label is given.
+        long_texts: what becomes of a longer text.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        *,
+        calibration: Calibration | None = None,
+        threshold: float | None = None,
+        abstain_below: float = 0.0,
+        long_texts: LongTexts = "truncate",
+    ) -> None:
+        """Put a classifier to work.
 
         Args:
-            model: the network, on the device to compute on.
-            tokenizer: the tokenizer that it was trained with.
+            classifier: what runs the model.
+            calibration: of this model, as `read_calibration` gives it.
+            threshold: for a multi-label model the probability from which a label is given, in place of the calibrated
+                ones, or of 0.5 where there are none.
+            abstain_below: for a single-label model the probability below which it gives no label.
+            long_texts: "truncate", or "average" to read a long text in windows of `max_length` tokens one after
+                another, and to average their logits, each weighed by its tokens.
+
+        Raises:
+            RecipeError: an option is out of its range, or has no effect on this kind of model.
+            ModelError: the calibration is of a model with other labels.
         """
-        model.train(False)
-        self.model, self.tokenizer = model, tokenizer
-        names = {int(key): str(name) for key, name in (model.config.id2label or {}).items()}
-        self.label_names = [names[key] for key in sorted(names)]
-        self.multi_label = model.config.problem_type == "multi_label_classification"
-        self.max_length = int(min(tokenizer.model_max_length, _NO_LIMIT))
+        self.classifier = classifier
+        self.label_names, self.multi_label = classifier.label_names, classifier.multi_label
+        self.max_length = classifier.max_length
+        _check_options(self.multi_label, threshold=threshold, abstain_below=abstain_below, long_texts=long_texts)
+        self.calibration, self.abstain_below, self.long_texts = calibration, abstain_below, long_texts
+        self.thresholds: float | NDArray[np.float32] = THRESHOLD if threshold is None else threshold
+        if calibration is not None and calibration.thresholds is not None:
+            if set(calibration.thresholds) != set(self.label_names):
+                raise ModelError(
+                    f"The calibration should have a threshold for each of the labels {', '.join(self.label_names)}, and"
+                    f" has some for {', '.join(calibration.thresholds)}; calibrate the model again."
+                )
+            if threshold is None:
+                named = calibration.thresholds
+                self.thresholds = np.array([named[name] for name in self.label_names], dtype=np.float32)
 
     @classmethod
-    def load(cls, source: str | Path, *, device: str = "auto") -> Self:
-        """Load a model folder, or a model from the Hub.
-
-        Weights are held in float32, whatever they were saved in.
+    def load(
+        cls,
+        source: str | Path,
+        *,
+        backend: Backend = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+        calibrated: bool = True,
+        threshold: float | None = None,
+        abstain_below: float = 0.0,
+        long_texts: LongTexts = "truncate",
+    ) -> Self:
+        """Load a model folder, one .onnx file, or a model from the Hub.
 
         Args:
-            source: a folder that `textlstm train` wrote, or a Hub id such as "user/model".
-            device: as `choose_device` takes it.
+            source: a folder that `textlstm train` wrote, an .onnx file with its tokenizer.json beside it or one folder
+                up, or a Hub id such as "user/model".
+            backend: "auto" for ONNX Runtime where an exported model.onnx is there and for torch otherwise; "onnx",
+                "onnx-int8" or "torch".
+            device: "auto"; "cpu"; or "cuda", "cuda:1", "mps", on which torch runs.
+            threads: CPU threads of ONNX Runtime; None takes those that this process may use.
+            calibrated: whether to use the model's calibration.json, if there is one.
+            threshold: as for the class.
+            abstain_below: as for the class.
+            long_texts: as for the class.
 
         Returns:
-            The predictor, on its device.
+            The predictor.
 
         Raises:
             ModelError: the folder is missing or incomplete, holds another kind of model, or is damaged; or the Hub has
                 no such model, or cannot be reached.
         """
-        place = choose_device(device)
-        if problem := _problem_with(source):
-            raise ModelError(problem)
-        try:
-            values, _ = TextLSTMConfig.get_config_dict(str(source))
-            kind = values.get("model_type")
-            if kind != TextLSTMConfig.model_type:
-                raise ModelError(
-                    f"{source} should hold a {TextLSTMConfig.model_type} model and its config.json says model_type"
-                    f" {kind!r}; load that one with transformers' own classes."
-                )
-            read: Any = TextLSTMForSequenceClassification.from_pretrained(
-                str(source), dtype=torch.float32, output_loading_info=True
-            )
-            tokenizer = AutoTokenizer.from_pretrained(str(source), trust_remote_code=False)
-        except (OSError, ValueError, TypeError, RuntimeError, KeyError, SafetensorError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        files = find_model(source, backend=backend, device=device)
+        classifier: Classifier
+        if files.onnx is not None:
+            from textlstm.inference.onnx_classifier import OnnxClassifier
+
+            classifier = OnnxClassifier.load(files.onnx, files.folder, threads=threads)
+        else:
+            from textlstm.inference.torch_classifier import TorchClassifier
+
+            classifier = TorchClassifier.load(files.folder, device=device)
+        calibration = read_calibration(files.folder) if calibrated else None
+        return cls(
+            classifier,
+            calibration=calibration,
+            threshold=threshold,
+            abstain_below=abstain_below,
+            long_texts=long_texts,
+        )
+
+    @property
+    def model(self) -> TextLSTMForSequenceClassification:
+        """The network, where torch runs it; a ModelError otherwise."""
+        return self._torch().model
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        """The tokenizer as transformers has it, where torch runs the model; a ModelError otherwise."""
+        return self._torch().tokenizer
+
+    def _torch(self) -> TorchClassifier:
+        """The classifier, if it is torch's."""
+        classifier: Any = self.classifier
+        if not hasattr(classifier, "model"):
             raise ModelError(
-                f"{source} should be a model that textlstm can load and is not: {reason} A local copy is likely damaged"
-                " or cut off, save or copy it again; for a Hub id, check the spelling and the network."
-            ) from error
-        model, loaded = read
-        if not isinstance(tokenizer, PreTrainedTokenizerFast):
-            raise ModelError(
-                f"The tokenizer of {source} should be a fast one, with a tokenizer.json, and is a"
-                f" {type(tokenizer).__name__}; save the one that the model was trained with."
+                f"The network itself is needed here, and this model runs in {classifier.name}; load it by"
+                ' Predictor.load(..., backend="torch").'
             )
-        if absent := sorted(loaded["missing_keys"]):
-            raise ModelError(
-                f"The weights of {source} should fill the whole network and lack {len(absent)} of its tensors, first"
-                f" {absent[0]}; the file is of another model or version, save or copy it again."
-            )
-        return cls(model.to(place), tokenizer)
+        torch_classifier: TorchClassifier = classifier
+        return torch_classifier
 
     def __call__(
         self,
@@ -205,8 +195,14 @@ class Predictor:
             One prediction a text, in input order.
         """
         encoded = self.encode(texts)
-        chances = self.probabilities_of(encoded, batch_tokens=batch_tokens, batch_rows=batch_rows)
-        return decide(chances, self.label_names, multi_label=self.multi_label, cut_rows=encoded.cut_rows)
+        return decide(
+            self.probabilities_of(encoded, batch_tokens=batch_tokens, batch_rows=batch_rows),
+            self.label_names,
+            multi_label=self.multi_label,
+            cut_rows=encoded.cut_rows,
+            thresholds=self.thresholds,
+            abstain_below=self.abstain_below,
+        )
 
     def probabilities(
         self,
@@ -228,13 +224,13 @@ class Predictor:
         return self.probabilities_of(self.encode(texts), batch_tokens=batch_tokens, batch_rows=batch_rows)
 
     def encode(self, texts: str | Sequence[str] | pa.Array | pa.ChunkedArray) -> Encoded:
-        """Turn texts into ids; its `truncated` counts the texts that are longer than the model reads.
+        """Turn texts into ids; `truncated` counts the texts that are longer than the model reads.
 
         Args:
             texts: one text or many.
 
         Returns:
-            The ids, each text cut at `max_length`.
+            The ids, each text cut at `max_length`, or in windows of as many tokens.
 
         Raises:
             DataError: a text is not a string.
@@ -250,7 +246,30 @@ class Predictor:
                 )
         elif rows.null_count:
             raise DataError(f"Every text should be a string, and {rows.null_count} are null; drop or fill them first.")
-        return encode(self.tokenizer, rows, max_length=self.max_length)
+        windows = self.long_texts == "average"
+        return encode_by(self.classifier.backend, rows, unk_id=self.classifier.unk_id, windows=windows)
+
+    def logits_of(
+        self, encoded: Encoded, *, batch_tokens: int = BATCH_TOKENS, batch_rows: int = BATCH_ROWS
+    ) -> NDArray[np.float32]:
+        """Give every label's logit, before calibration, for texts that are ids already.
+
+        Args:
+            encoded: what `encode` gave.
+            batch_tokens: padded tokens a batch may hold.
+            batch_rows: rows a batch may hold.
+
+        Returns:
+            (texts, classes) in input order.
+        """
+        logits = self.classifier.logits(encoded, batch_tokens=batch_tokens, batch_rows=batch_rows)
+        if encoded.owners is None:
+            return logits
+        texts = int(encoded.owners[-1]) + 1 if len(encoded) else 0
+        summed = np.zeros((texts, logits.shape[1]), dtype=np.float64)
+        np.add.at(summed, encoded.owners, logits * encoded.lengths[:, None])
+        tokens = np.bincount(encoded.owners, weights=encoded.lengths, minlength=texts)
+        return np.asarray(summed / tokens[:, None], dtype=np.float32)
 
     def probabilities_of(
         self, encoded: Encoded, *, batch_tokens: int = BATCH_TOKENS, batch_rows: int = BATCH_ROWS
@@ -263,12 +282,14 @@ class Predictor:
             batch_rows: rows a batch may hold.
 
         Returns:
-            (rows, classes) in input order, as `probabilities` gives them.
+            (texts, classes) in input order, as `probabilities` gives them.
 
         Raises:
             ModelError: the model gives NaN or infinite scores.
         """
-        logits = predict_logits(self.model, encoded, batch_tokens=batch_tokens, max_rows=batch_rows)
+        logits = self.logits_of(encoded, batch_tokens=batch_tokens, batch_rows=batch_rows)
+        if self.calibration is not None:
+            logits = logits / np.float32(self.calibration.temperature)
         chances = probabilities_from_logits(logits, multi_label=self.multi_label)
         if not np.isfinite(chances).all():
             raise ModelError(
@@ -277,26 +298,36 @@ class Predictor:
             )
         return chances
 
+    def given(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Say which labels the probabilities give.
 
-def _problem_with(source: str | Path) -> str | None:
-    """Say what a local model folder lacks, before transformers guesses."""
-    folder = Path(source)
-    if folder.is_file():
-        return f"A model is a folder and {source} is a file; name the folder it lies in."
-    if not folder.exists():
-        # "user/model" may be a Hub id; anything else can only be a path.
-        if isinstance(source, Path) or str(source).count("/") != 1 or str(source).startswith((".", "/", "~")):
-            return f"The model folder {source} does not exist; check the spelling and the folder ({Path.cwd()})."
-        return None
-    wanted = {
-        "config.json": ("config.json",),
-        "model.safetensors": _WEIGHT_FILES,
-        "tokenizer.json": ("tokenizer.json",),
-    }
-    lacking = [name for name, any_of in wanted.items() if not any((folder / file).is_file() for file in any_of)]
-    if not lacking:
-        return None
-    return (
-        f"A model folder has {', '.join(wanted)}, and {folder} lacks {' and '.join(lacking)}; name the folder that"
-        " `textlstm train --out` wrote, or train again if it was interrupted."
-    )
+        Args:
+            probabilities: (rows, classes).
+
+        Returns:
+            (rows, classes).
+        """
+        return given_labels(
+            probabilities,
+            multi_label=self.multi_label,
+            thresholds=self.thresholds,
+            abstain_below=self.abstain_below,
+        )
+
+
+def _check_options(multi_label: bool, *, threshold: float | None, abstain_below: float, long_texts: str) -> None:
+    """Refuse what is out of range or would do nothing."""
+    if threshold is not None and not multi_label:
+        raise RecipeError(
+            "A threshold decides for each label of a multi-label model, and this model gives exactly one; use"
+            " --abstain-below to leave unsure texts without a label."
+        )
+    if abstain_below and multi_label:
+        raise RecipeError(
+            "A multi-label model abstains by its thresholds; use --threshold in place of --abstain-below."
+        )
+    for name, value in (("threshold", threshold), ("abstain-below", abstain_below)):
+        if value is not None and not 0.0 <= value <= 1.0:
+            raise RecipeError(f"--{name} is a probability between 0 and 1, and {value} was found.")
+    if long_texts not in get_args(LongTexts):
+        raise RecipeError(f"--long-texts is {' or '.join(get_args(LongTexts))}, and {long_texts!r} was found.")

@@ -1,0 +1,192 @@
+"""Probabilities that mean what they say: a temperature, and for multi-label a threshold a label, fitted on held-out rows.
+
+A model's probabilities are usually too sure. Dividing all logits by one number, the temperature, changes no ranking and
+mends most of that (Guo et al. 2017, "On Calibration of Modern Neural Networks"). What was fitted lies beside the model
+in calibration.json, and every way of predicting uses it. Imports neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textlstm.errors import DataError, ModelError
+from textlstm.inference.decisions import THRESHOLD, probabilities_from_logits
+from textlstm.inference.model_files import CALIBRATION_NAME, weights_digest
+
+Floats = NDArray[Any]
+
+FEWEST_ROWS = 50
+"""Fewer labeled rows say too little about a temperature."""
+FEWEST_POSITIVES = 10
+"""A label with fewer positive (or negative) rows keeps the threshold 0.5."""
+_HOTTEST = 20.0
+_FLOOR = 1e-7  # probabilities are float32: one that is 0 there was about this
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was fitted, and on what.
+
+    Attributes:
+        temperature: logits are divided by it; above 1 the model was too sure.
+        thresholds: for a multi-label model by label the probability, after the temperature, from which it is given.
+        rows: labeled rows it was fitted on.
+        source: where they come from.
+        log_loss_before: mean negative log probability of the truth on these rows, in nats.
+        log_loss_after: the same with the temperature.
+        weights: digest of the model's weights, where known.
+    """
+
+    temperature: float
+    thresholds: dict[str, float] | None
+    rows: int
+    source: str
+    log_loss_before: float
+    log_loss_after: float
+    weights: str | None = None
+
+
+def fit_calibration(
+    logits: Floats, labels: NDArray[Any], label_names: list[str], *, source: str, weights: str | None = None
+) -> Calibration:
+    """Fit a temperature by maximum likelihood, and for multi-label the threshold of each label by its F1.
+
+    Args:
+        logits: (rows, classes) before calibration; log probabilities do as well, where a model gives one label a text.
+        labels: (rows,) class ids, or (rows, classes) truth values for multi-label.
+        label_names: in the order of the columns.
+        source: where the rows come from.
+        weights: digest of the model's weights.
+
+    Returns:
+        The calibration.
+
+    Raises:
+        DataError: there are fewer than `FEWEST_ROWS` rows.
+    """
+    if len(labels) < FEWEST_ROWS:
+        raise DataError(
+            f"A calibration needs at least {FEWEST_ROWS} labeled rows that the model did not train on, and"
+            f" {len(labels)} were found in {source}; label more."
+        )
+    from scipy.optimize import minimize_scalar
+
+    exact = np.asarray(logits, dtype=np.float64)
+
+    def loss(log_temperature: float) -> float:
+        return _log_loss(exact / math.exp(log_temperature), labels)
+
+    reach = math.log(_HOTTEST)
+    found = minimize_scalar(loss, bounds=(-reach, reach), method="bounded", options={"xatol": 1e-4})
+    before, after = loss(0.0), float(found.fun)
+    # The loss is convex in 1 / T, so an end that is no better than the start means that there is nothing to mend.
+    temperature = math.exp(float(found.x)) if after < before else 1.0
+    thresholds = None
+    if labels.ndim == 2:
+        chances = probabilities_from_logits(exact / temperature, multi_label=True)
+        thresholds = {
+            name: _best_threshold(chances[:, column], labels[:, column].astype(bool))
+            for column, name in enumerate(label_names)
+        }
+    return Calibration(
+        temperature=round(temperature, 4),
+        thresholds=thresholds,
+        rows=len(labels),
+        source=source,
+        log_loss_before=before,
+        log_loss_after=min(before, after),
+        weights=weights,
+    )
+
+
+def logits_from_probabilities(probabilities: Floats, *, multi_label: bool) -> NDArray[np.float64]:
+    """Turn stored probabilities back into logits, up to a constant a row that changes nothing.
+
+    Args:
+        probabilities: (rows, classes).
+        multi_label: whether each is a decision of its own.
+
+    Returns:
+        (rows, classes).
+    """
+    chances = np.clip(np.asarray(probabilities, dtype=np.float64), _FLOOR, 1.0 - _FLOOR if multi_label else 1.0)
+    return np.asarray(np.log(chances) - np.log1p(-chances) if multi_label else np.log(chances))
+
+
+def write_calibration(folder: Path, calibration: Calibration) -> Path:
+    """Store a calibration with its model.
+
+    Args:
+        folder: the model's.
+        calibration: what was fitted.
+
+    Returns:
+        The file.
+    """
+    path = folder / CALIBRATION_NAME
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(asdict(calibration), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    temporary.replace(path)
+    return path
+
+
+def read_calibration(folder: Path) -> Calibration | None:
+    """Read a model's calibration.
+
+    Args:
+        folder: the model's.
+
+    Returns:
+        The calibration, or None where there is none.
+
+    Raises:
+        ModelError: the file is damaged, or was fitted for other weights.
+    """
+    path = folder / CALIBRATION_NAME
+    if not path.is_file():
+        return None
+    try:
+        calibration = Calibration(**json.loads(path.read_text("utf-8")))
+        usable = math.isfinite(calibration.temperature) and calibration.temperature > 0
+    except (ValueError, TypeError) as error:
+        raise ModelError(
+            f"{path} should be what textlstm calibrate wrote, and is not ({error}); calibrate again or delete it."
+        ) from error
+    if not usable:
+        raise ModelError(f"{path} should have a temperature above 0, and has {calibration.temperature}; delete it.")
+    if calibration.weights is not None and weights_digest(folder) not in (None, calibration.weights):
+        raise ModelError(f"{path} was fitted for other weights than lie beside it; calibrate again or delete it.")
+    return calibration
+
+
+def _log_loss(logits: NDArray[np.float64], labels: NDArray[Any]) -> float:
+    """Mean negative log probability of the truth: of the class, or over all label decisions."""
+    if labels.ndim == 2:
+        # log(1 + exp(-z)) of the logit in the truth's direction
+        return float(np.logaddexp(0.0, np.where(labels, -logits, logits)).mean())
+    top = logits.max(axis=1, keepdims=True)
+    total = np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0]
+    return float((total - logits[np.arange(len(logits)), labels]).mean())
+
+
+def _best_threshold(chances: Floats, truth: NDArray[np.bool_]) -> float:
+    """Find the threshold with the best F1, in the middle between two probabilities; ties go to the one next to 0.5."""
+    positives = int(truth.sum())
+    if min(positives, len(truth) - positives) < FEWEST_POSITIVES:
+        return THRESHOLD
+    order = np.argsort(-chances, kind="stable")
+    sorted_chances, hits = chances[order].astype(np.float64), np.cumsum(truth[order])
+    f1 = 2 * hits / (np.arange(1, len(truth) + 1) + positives)
+    # A cut between equal probabilities is none.
+    below = np.append(sorted_chances[1:], 0.0)
+    cuts = (sorted_chances + below) / 2
+    f1 = np.where(sorted_chances > below, f1, -1.0)
+    best = np.flatnonzero(f1 >= f1.max() - 1e-12)
+    return round(float(cuts[best[np.abs(cuts[best] - THRESHOLD).argmin()]]), 6)

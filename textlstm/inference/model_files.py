@@ -1,0 +1,178 @@
+"""Where a model's files lie: in a folder, beside one .onnx file, or on the Hub; and which of them to run."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, get_args
+
+from textlstm.errors import MissingExtraError, ModelError, RecipeError
+
+Backend = Literal["auto", "onnx", "onnx-int8", "torch"]
+
+BATCH_TOKENS = 16_384
+"""Padded tokens a batch holds, unless told otherwise."""
+BATCH_ROWS = 256
+"""Rows a batch holds, unless told otherwise."""
+
+ONNX_FOLDER = "onnx"
+FULL_NAME = "model.onnx"
+INT8_NAME = "model_quantized.onnx"
+CALIBRATION_NAME = "calibration.json"
+
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_SMALL_FILES = ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", CALIBRATION_NAME]
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """What to load.
+
+    Attributes:
+        folder: where tokenizer.json and, if there is one, calibration.json lie.
+        onnx: the graph to run; None to run the weights in torch.
+    """
+
+    folder: Path
+    onnx: Path | None
+
+
+def find_model(source: str | Path, *, backend: Backend = "auto", device: str = "auto") -> ModelFiles:
+    """Find a model's files, and decide what runs them.
+
+    With "auto" ONNX Runtime runs an exported model.onnx, whose answers are torch's; torch runs where there is none,
+    where ONNX Runtime is not installed, or where a device other than the CPU is asked for. The 8-bit graph, whose
+    answers differ a little, is only taken by name, or where there is nothing else.
+
+    Args:
+        source: a folder that `textlstm train` wrote, one .onnx file, or a Hub id such as "user/model".
+        backend: what should run it.
+        device: "auto", "cpu", or what only torch runs on.
+
+    Returns:
+        The files.
+
+    Raises:
+        ModelError: there is no such model, or its folder lacks what the backend needs.
+        RecipeError: the backend's name is unknown, or it does not run on that device.
+        MissingExtraError: ONNX Runtime was asked for and is not installed.
+    """
+    if backend not in get_args(Backend):
+        raise RecipeError(
+            f"A backend is {', '.join(get_args(Backend))}, and {backend!r} was found; check the spelling."
+        )
+    on_cpu = device in ("auto", "cpu")
+    runs_onnx = find_spec("onnxruntime") is not None
+    if backend.startswith("onnx"):
+        if not on_cpu:
+            raise RecipeError(f"ONNX Runtime runs on the CPU here, and --device {device} was asked for; leave one out.")
+        if not runs_onnx:
+            raise MissingExtraError("onnxruntime", "onnx")
+    if Path(source).is_file() and Path(source).suffix == ".onnx":
+        return _single_graph(Path(source), backend)
+    if problem := _problem_with(source):
+        raise ModelError(problem)
+    wants_onnx = backend != "torch" and on_cpu and runs_onnx
+    local = Path(source).is_dir()
+    name = INT8_NAME if backend == "onnx-int8" else FULL_NAME
+    folder = Path(source) if local else _fetch(str(source), [*_SMALL_FILES, *(_places(name) if wants_onnx else [])])
+    if wants_onnx:
+        graph = _first(folder, _places(name))
+        if graph is None and backend == "auto" and local and _first(folder, list(_WEIGHTS)) is None:
+            graph = _first(folder, _places(INT8_NAME))
+        if graph is not None:
+            return ModelFiles(_tokenizer_folder(graph), graph)
+        if backend != "auto":
+            raise ModelError(
+                f"{source} should hold {' or '.join(_places(name))} to run in ONNX Runtime, and has neither; make it by"
+                f" textlstm export {source}{' --int8' if name == INT8_NAME else ''}, or pass --backend torch."
+            )
+    if not local:
+        folder = _fetch(str(source), [*_SMALL_FILES, "model*.safetensors", "model.safetensors.index.json"])
+    if lacking := _lacking(folder):
+        raise ModelError(lacking)
+    return ModelFiles(folder, None)
+
+
+def weights_digest(folder: Path) -> str | None:
+    """Hash a folder's weights, so that a graph exported from others is noticed.
+
+    Args:
+        folder: a model's.
+
+    Returns:
+        16 hexadecimal digits, or None where the folder has no single model.safetensors.
+    """
+    path = folder / _WEIGHTS[0]
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _places(name: str) -> list[str]:
+    """Where a graph may lie in a model's folder."""
+    return [f"{ONNX_FOLDER}/{name}", name]
+
+
+def _first(folder: Path, places: list[str]) -> Path | None:
+    return next((folder / place for place in places if (folder / place).is_file()), None)
+
+
+def _single_graph(graph: Path, backend: Backend) -> ModelFiles:
+    if backend == "torch":
+        raise RecipeError(f"{graph} is an ONNX file, and --backend torch was asked for; name the model's folder.")
+    if find_spec("onnxruntime") is None:
+        raise MissingExtraError("onnxruntime", "onnx")
+    return ModelFiles(_tokenizer_folder(graph), graph)
+
+
+def _tokenizer_folder(graph: Path) -> Path:
+    """Find the tokenizer of a graph, beside it or one folder up."""
+    for folder in (graph.parent, graph.parent.parent):
+        if (folder / "tokenizer.json").is_file():
+            return folder
+    raise ModelError(
+        f"The tokenizer.json of {graph} should lie beside it or one folder up, and is in neither; copy it there."
+    )
+
+
+def _problem_with(source: str | Path) -> str | None:
+    """Say why a place can hold no model, before libraries guess."""
+    folder = Path(source)
+    if folder.is_file():
+        return f"A model is a folder and {source} is a file; name the folder it lies in."
+    # "user/model" may be a Hub id; anything else can only be a path.
+    path_only = isinstance(source, Path) or str(source).count("/") != 1 or str(source).startswith((".", "/", "~"))
+    if not folder.exists() and path_only:
+        return f"The model folder {source} does not exist; check the spelling and the folder ({Path.cwd()})."
+    return None
+
+
+def _lacking(folder: Path) -> str | None:
+    """Say what a folder lacks for torch."""
+    wanted = {"config.json": ("config.json",), "model.safetensors": _WEIGHTS, "tokenizer.json": ("tokenizer.json",)}
+    lacking = [name for name, any_of in wanted.items() if _first(folder, list(any_of)) is None]
+    if not lacking:
+        return None
+    return (
+        f"A model folder has {', '.join(wanted)}, and {folder} lacks {' and '.join(lacking)}; name the folder that"
+        " `textlstm train --out` wrote, or train again if it was interrupted."
+    )
+
+
+def _fetch(repository: str, patterns: list[str]) -> Path:
+    """Download files of a Hub model, or find them in the local cache."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return Path(snapshot_download(repository, allow_patterns=patterns))
+    except (OSError, ValueError, HFValidationError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{repository} should be a folder here or a model on the Hub, and cannot be had: {reason} For a Hub id,"
+            " check the spelling and the network."
+        ) from error
