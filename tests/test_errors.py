@@ -13,7 +13,7 @@ CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
 @pytest.mark.parametrize("kind", CLASSES)
 def test_every_error_hangs_on_the_tree_and_has_an_exit_code(kind):
     assert issubclass(kind, errors.TextLSTMError)
-    assert kind.exit_code == (1 if issubclass(kind, errors.TrainingError) else 2)
+    assert kind.exit_code == (1 if issubclass(kind, errors.TrainingError | errors.HubError) else 2)
     assert kind.__name__ in errors.__doc__
 
 

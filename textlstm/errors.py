@@ -6,6 +6,7 @@
     ├── ModelError              a model folder is missing, incomplete or of another kind
     ├── RunFolderError          a folder of runs holds something else than was asked for
     ├── MissingExtraError       an optional part of the toolkit is not installed
+    ├── HubError                a Hub refused, could not be reached, or must not get what was to be published (exit code 1)
     └── TrainingError           a run began and could not end well (exit code 1)
         └── NonFiniteLossError  the loss became NaN or infinite
 
@@ -57,6 +58,12 @@ class MissingExtraError(TextLSTMError):
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         """Travel from a worker process to its parent, which builds the error anew from its names."""
         return type(self), self._names
+
+
+class HubError(TextLSTMError):
+    """A Hub refused, could not be reached, or must not get what was to be published."""
+
+    exit_code = 1
 
 
 class TrainingError(TextLSTMError):

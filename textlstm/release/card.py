@@ -1,0 +1,351 @@
+"""The model card: what the model is, how it scores and where it ends, with metadata that the Hub reads."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from textlstm.analysis.figures import Figure, Table
+from textlstm.analysis.summary import Comparison
+from textlstm.analysis.wording import count, interval, measure, nats, percent, plain_text
+from textlstm.inference.calibration import Calibration
+from textlstm.inference.latency import Latency
+from textlstm.recipe import Recipe
+from textlstm.release.privacy import OWN_DATA, hub_dataset
+from textlstm.results import Estimate, Run, SplitMetrics
+
+_TEMPLATE = "model_card.md.j2"
+_SHOWN_CLASSES = 100
+_CITATION = """@software{textlstm,
+  title   = {textlstm: stacked bidirectional LSTM text classifiers, and what each layer buys and costs},
+  author  = {{The textlstm developers}},
+  year    = {2026},
+  license = {Apache-2.0}
+}"""
+SPLITS = ("test", "holdout", "validation", "train")
+"""Splits by how much a score on them says: the first that a run has is the card's."""
+
+
+@dataclass(frozen=True)
+class CardContent:
+    """What a card is written from; a part that is absent has no section.
+
+    Attributes:
+        repo_id: where the model will be, such as "user/model".
+        config: the model's config.json.
+        max_length: tokens that the model reads of a text.
+        run: how it was trained and what it scores, as `public_run` gives it.
+        sizes: bytes by published file.
+        latency: what it takes on this machine's CPU.
+        tokens: length of the texts that latency was measured with.
+        threads: that latency was measured with.
+        comparison: the grid that its depth was chosen from.
+        pictures: path of each picture by its chart's name.
+        figures: the charts.
+        license: identifier, such as "apache-2.0".
+        languages: codes, such as "en".
+        onnx: whether the ONNX files are there.
+        notes: sentences on the ONNX files.
+        calibration: the temperature that was fitted for the model.
+    """
+
+    repo_id: str
+    config: dict[str, Any]
+    max_length: int
+    run: Run | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    latency: Latency | None = None
+    tokens: int = 0
+    threads: int = 1
+    comparison: Comparison | None = None
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    license: str | None = None
+    languages: tuple[str, ...] = ()
+    onnx: bool = False
+    notes: tuple[str, ...] = ()
+    calibration: Calibration | None = None
+
+    @property
+    def labels(self) -> list[str]:
+        """Label names in the order of the outputs."""
+        names = {int(key): str(name) for key, name in self.config["id2label"].items()}
+        return [names[key] for key in sorted(names)]
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text may get several labels."""
+        return bool(self.config.get("problem_type") == "multi_label_classification")
+
+    @property
+    def split(self) -> str:
+        """The split whose figures the card shows; empty without a run."""
+        return next((name for name in SPLITS if self.run and name in self.run.metrics), "")
+
+
+def model_card(content: CardContent) -> str:
+    """Write the card.
+
+    Args:
+        content: what is known of the model.
+
+    Returns:
+        The text of README.md: metadata in YAML, then Markdown in which labels and names stay letters.
+    """
+    return f"---\n{_metadata(content).to_yaml()}\n---\n\n{_body(content)}"
+
+
+def _metadata(content: CardContent) -> Any:  # noqa: ANN401 - the Hub client's own type, imported where it is needed
+    """The block that the Hub reads, evaluation results included."""
+    from huggingface_hub import ModelCardData
+
+    dataset = hub_dataset(content.run.data.source) if content.run else None
+    tags = ["textlstm", "lstm", "bilstm", "custom_code", *(["onnx"] if content.onnx else [])]
+    return ModelCardData(
+        license=content.license,
+        language=list(content.languages) or None,
+        library_name="transformers",
+        pipeline_tag="text-classification",
+        tags=tags,
+        datasets=[dataset] if dataset else None,
+        metrics=["accuracy", "f1"] if content.split else None,
+        model_name=content.repo_id.rpartition("/")[2],
+        eval_results=_eval_results(content) or None,
+    )
+
+
+def _eval_results(content: CardContent) -> list[Any]:
+    """The scores in the form of a model index; intervals stand in the card's text."""
+    from huggingface_hub import EvalResult
+
+    if content.run is None or content.split in ("", "train"):
+        return []  # a score on the training rows is no evaluation
+    source, metrics = content.run.data.source, content.run.metrics[content.split]
+    data = content.run.settings.get("data", {})
+    place = {
+        "task_type": "text-classification",
+        "task_name": "Text Classification",
+        "dataset_type": hub_dataset(source) or source.partition(":")[0],
+        "dataset_name": source,
+        "dataset_config": data.get("config"),
+        "dataset_revision": data.get("revision"),
+        "dataset_split": content.split,
+    }
+    named = (
+        ("accuracy", "Accuracy", metrics.accuracy, None),
+        ("f1", "F1 (macro)", metrics.macro_f1, {"average": "macro"}),
+        ("log_loss", "Log loss (nats)", metrics.log_loss, None),
+        ("ece", "Expected calibration error", metrics.ece, None),
+    )
+    return [
+        EvalResult(**place, metric_type=kind, metric_name=name, metric_value=round(figure.value, 4), metric_args=given)
+        for kind, name, figure, given in named
+    ]
+
+
+def _body(content: CardContent) -> str:
+    """Fill the template."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from textlstm.analysis.report_markdown import escape
+
+    environment = Environment(
+        loader=PackageLoader("textlstm.release"),
+        autoescape=False,  # noqa: S701 - Markdown, not HTML: every value passes through `md`, `code` or `literal`
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "md": escape,
+        "code": fenced,
+        "percent": percent,
+        "count": count,
+        "measure": measure,
+        "nats": nats,
+    }
+    run = content.run
+    return environment.get_template(_TEMPLATE).render(
+        content=content,
+        run=run,
+        metrics=run.metrics.get(content.split) if run else None,
+        dataset=hub_dataset(run.data.source) if run else None,
+        own_data=run is not None and run.data.source.startswith(OWN_DATA),
+        scores=_score_table(run.metrics[content.split]) if run and content.split else None,
+        classes=_class_table(run.metrics[content.split]) if run and content.split else None,
+        comparison_table=_comparison_table(content.comparison),
+        sizes=_size_table(content.sizes),
+        latency=_latency_table(content.latency),
+        command=training_command(run) if run else "",
+        snippets=snippets(content.repo_id, multi_label=content.multi_label),
+        limits=_limits(content),
+        title=content.repo_id.rpartition("/")[2],
+        trained_with=_versions(run),
+        citation=_CITATION,
+    )
+
+
+def training_command(run: Run) -> str:
+    """Write the command that trains such a model again.
+
+    Args:
+        run: as `public_run` gives it.
+
+    Returns:
+        One `textlstm train` command with every setting that is not a default.
+    """
+    recipe = Recipe.model_validate(run.settings)
+    changed = recipe.identity()
+    for key in ("version", "data.source", "threads"):
+        changed.pop(key, None)
+    if recipe.data.mirror:
+        changed["data.mirror"] = recipe.data.mirror
+    words = ["textlstm", "train", recipe.data.source, "--out", "my-model", "--threads", str(recipe.threads)]
+    for key, value in changed.items():
+        words += ["--set", f"{key}={json.dumps(value, ensure_ascii=False)}"]
+    return " ".join(map(shlex.quote, words))
+
+
+def snippets(repo_id: str, *, multi_label: bool) -> dict[str, str]:
+    """Write the programs that use the model; the tests run these very texts.
+
+    Args:
+        repo_id: where the model is, or a folder.
+        multi_label: whether a text may get several labels.
+
+    Returns:
+        Python by name: "pipeline", "transformers", "onnx" and "textlstm"; each ends with a value named `answers`.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(loader=PackageLoader("textlstm.release"), autoescape=False, undefined=StrictUndefined)  # noqa: S701
+    names = ("pipeline", "transformers", "onnx", "textlstm")
+    values = {"repo_id": repo_id, "multi_label": multi_label}
+    return {name: environment.get_template(f"use_{name}.py.j2").render(values).strip() for name in names}
+
+
+def fenced(code: str, language: str) -> str:
+    """Put a program between fences longer than any inside it.
+
+    Args:
+        code: what nobody is to read as Markdown.
+        language: behind the first fence.
+
+    Returns:
+        A block.
+    """
+    longest = max((len(run) for run in re.findall(r"`+", code)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{plain_text(code)}\n{fence}"
+
+
+def _with_interval(estimate: Estimate, write: Any = percent) -> list[str]:  # noqa: ANN401
+    return [write(estimate.value), interval(estimate, write) or "too few rows"]
+
+
+def _score_table(metrics: SplitMetrics) -> Table:
+    """The four figures with their intervals."""
+    rows = [
+        ["Accuracy (%)", *_with_interval(metrics.accuracy)],
+        ["Macro-F1 (%)", *_with_interval(metrics.macro_f1)],
+        ["Log loss (nats)", *_with_interval(metrics.log_loss, nats)],
+        ["Expected calibration error (points)", *_with_interval(metrics.ece)],
+    ]
+    return Table("", ["", "value", "95 % interval"], rows)
+
+
+def _class_table(metrics: SplitMetrics) -> Table:
+    """Each class's figures; the largest where there are very many."""
+    shown = sorted(metrics.per_class, key=lambda one: -one.rows)[:_SHOWN_CLASSES]
+    kept = [one for one in metrics.per_class if one in shown]
+    rows = [[one.label, f"{one.rows:,}", percent(one.precision), percent(one.recall), percent(one.f1)] for one in kept]
+    hidden = len(metrics.per_class) - len(kept)
+    note = f"{hidden:,} smaller classes are not shown." if hidden else ""
+    return Table("", ["class", "rows", "precision (%)", "recall (%)", "F1 (%)"], rows, note=note)
+
+
+def _comparison_table(comparison: Comparison | None) -> Table | None:
+    """Scores by depth and size, of the comparison's first setting."""
+    if comparison is None:
+        return None
+    from textlstm.analysis.report_tables import main_tables
+
+    return main_tables(comparison)[0]
+
+
+def _size_table(sizes: Mapping[str, int]) -> Table | None:
+    """What one way or another of using the model has to load, and all files together."""
+    needed = (".safetensors", ".onnx", "tokenizer.json")
+    rows = [[name, size_words(size)] for name, size in sizes.items() if name.endswith(needed)]
+    return Table("", ["file", "size"], [*rows, ["all files", size_words(sum(sizes.values()))]]) if rows else None
+
+
+def size_words(size: int) -> str:
+    """Write a number of bytes.
+
+    Args:
+        size: bytes.
+
+    Returns:
+        Such as "412 B", "71.2 kB" or "2.47 MB", in powers of ten as the Hub counts.
+    """
+    if size < 1_000:
+        return f"{size} B"
+    return f"{measure(size / 1e3)} kB" if size < 1e6 else f"{measure(size / 1e6)} MB"
+
+
+def _latency_table(latency: Latency | None) -> Table | None:
+    """Milliseconds by batch size."""
+    if latency is None:
+        return None
+    rows = [[f"{size}", measure(median), measure(late)] for size, (median, late) in latency.milliseconds.items()]
+    return Table("", ["texts at a time", "median (ms)", "95th percentile (ms)"], rows)
+
+
+def _versions(run: Run | None) -> str:
+    """Name what it was trained with."""
+    if run is None:
+        return ""
+    names = ("textlstm", "torch", "transformers", "tokenizers", "python", "processor", "device")
+    return ", ".join(f"{name} {run.environment[name]}" for name in names if name in run.environment)
+
+
+def _limits(content: CardContent) -> list[str]:
+    """Say where the figures end, from what is known of this very model."""
+    reads = f"It reads the first {content.max_length:,} tokens of a text; what comes after them changes nothing."
+    said = [
+        reads,
+        "It knows the words and the kind of text that it was trained on; other languages, topics and times were not"
+        " tested.",
+    ]
+    if not content.multi_label:
+        said.append("It always names one of its labels, for texts that belong to none of them, too.")
+    if content.run is None:
+        return [*said, "No record of its training came along, so nothing is known here of how well it works."]
+    metrics, split = content.run.metrics, content.split
+    rows = metrics[split].rows
+    if split == "train":
+        said.append("It was never scored on texts that it had not learned from; the figures above flatter it.")
+    elif split == "validation":
+        said.append(
+            "There was no test split: the figures are of the texts that chose the epoch, and are a little too good."
+        )
+    if rows < 1_000 and split != "train":
+        said.append(f"Its figures rest on {rows:,} texts, and the intervals show how little that settles.")
+    rare = [one.label for one in metrics[split].per_class if one.rows < 30]
+    if rare:
+        names = ", ".join(rare[:10]) + (f" and {len(rare) - 10} more" if len(rare) > 10 else "")
+        said.append(f"Fewer than 30 of those texts have the label {names}: its row in the table is a rough guess.")
+    if "train" in metrics and split not in ("", "train"):
+        gap = metrics["train"].accuracy.value - metrics[split].accuracy.value
+        if gap > 0.1:
+            said.append(
+                f"It is right on {percent(metrics['train'].accuracy.value)} % of its training rows and on"
+                f" {percent(metrics[split].accuracy.value)} % of the {split} rows: it has learned some by heart."
+            )
+    return said + content.run.data.notes

@@ -1,0 +1,174 @@
+"""What may not leave with a published model: local paths, user names, tokens, texts, and files of unknown kind."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import socket
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from textlstm.errors import HubError
+from textlstm.recipe import Recipe
+from textlstm.results import Run
+from textlstm.text.corpora import CORPORA
+from textlstm.text.files import COMPRESSIONS, KIND_OF_SUFFIX
+
+OWN_DATA = "your-data"
+"""Stands where a recipe named data on the author's machine."""
+
+_HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
+_PUBLISHED = (
+    r"README\.md|config\.json|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json"
+    r"|tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|metrics\.json|recipe\.yaml|calibration\.json"
+    r"|[a-z_]+\.py|onnx/[\w-]+\.(onnx|json)|charts/[\w-]+\.png|\.eval_results/[\w-]+\.yaml"
+)
+# Vocabularies and remote code hold words that anybody's name may be; weights hold bytes that may spell anything.
+_NAMES_ARE_WORDS = re.compile(r"tokenizer\.json|.*\.(safetensors|onnx|png|py)")
+_HOMES = re.compile(rb"(?<![\w/.])(/home/|/Users/|/root/|[A-Za-z]:\\{1,2}Users\\{1,2})[\w.-]+")
+_TOKENS = re.compile(rb"(?<!\w)hf_[A-Za-z0-9]{20,}|(?<!\w)gh[pousr]_[A-Za-z0-9]{30,}")
+# Names that many machines share say nothing about a person.
+_SHARED_NAMES = {"root", "user", "admin", "ubuntu", "runner", "jovyan", "home", "localhost", "docker", "node", "python"}
+
+
+def public_source(source: str) -> str:
+    """Name data as it may be published: an embedded corpus or a Hub id as it is, anything local by its kind alone.
+
+    Args:
+        source: `data.source`, `data.validation` or `data.test` of a recipe.
+
+    Returns:
+        Such as "CogComp/trec", "pydocs" or "your-data.csv".
+    """
+    if source.partition(":")[0] in CORPORA or hub_dataset(source):
+        return source
+    suffix = "".join(part for part in Path(source).suffixes[-2:] if part in KIND_OF_SUFFIX or part in COMPRESSIONS)
+    return OWN_DATA + suffix
+
+
+def hub_dataset(source: str) -> str | None:
+    """Tell whether data came from the Hub.
+
+    Args:
+        source: as the recipe names it.
+
+    Returns:
+        The Hub id; None for a path, an embedded corpus and data in memory.
+    """
+    looks_local = Path(source).suffix.lower() in {*KIND_OF_SUFFIX, *COMPRESSIONS} or Path(source).exists()
+    return source if _HUB_ID.fullmatch(source) and not looks_local else None
+
+
+def public_recipe(settings: dict[str, Any]) -> dict[str, Any]:
+    """Take what is local out of a recipe's settings.
+
+    Args:
+        settings: `Run.settings`.
+
+    Returns:
+        A recipe's settings still, with data and tokenizer on the author's machine named by their kind.
+    """
+    data = dict(settings.get("data", {}))
+    for key in ("source", "validation", "test"):
+        if data.get(key):
+            data[key] = public_source(str(data[key]))
+    tokenizer = dict(settings.get("tokenizer", {}))
+    if tokenizer.get("source") and not hub_dataset(str(tokenizer["source"])):
+        tokenizer["source"] = "your-tokenizer"
+    return {**settings, "data": data, "tokenizer": tokenizer}
+
+
+def public_run(run: Run) -> Run:
+    """Take what is local out of a run: paths in settings and data, and notes that could quote a path or a text.
+
+    Args:
+        run: as it was trained.
+
+    Returns:
+        The same figures.
+    """
+    notes = [note for note in run.data.notes if not re.search(r"[/\\'\"“”‘’]", note)]
+    data = run.data.model_copy(update={"source": public_source(run.data.source), "notes": notes})
+    return run.model_copy(update={"settings": public_recipe(run.settings), "data": data})
+
+
+def public_recipe_yaml(run: Run) -> str:
+    """Write the recipe that goes along.
+
+    Args:
+        run: as `public_run` gives it.
+
+    Returns:
+        YAML that `textlstm recipes validate` takes.
+    """
+    return Recipe.model_validate(run.settings).to_yaml()
+
+
+def refuse_private(folder: Path, *, places: Iterable[Path] = (), own_names: Iterable[str] = ()) -> None:
+    """Look through every file that is about to be published, and refuse all of them if one may not leave.
+
+    Looked for: files of other kinds than a published model has; paths of home folders and of this machine; the names of
+    the user, of the home folder and of the machine; access tokens. Names are looked for in card, metrics, recipe and
+    settings, not in vocabularies, where a name may be a word. A token is never part of the message.
+
+    Args:
+        folder: what is to be published.
+        places: paths of this machine beside the usual ones, such as where the model lies.
+        own_names: names that are public already, such as the account that is pushed to.
+
+    Raises:
+        HubError: something may not be published; the text says what and in which file.
+    """
+    local = {str(path).encode() for path in _local_paths(places)}
+    names = {name for name in _user_names() if name.lower() not in {own.lower() for own in own_names}}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not (path.is_dir() or re.fullmatch(_PUBLISHED, relative)):
+            raise HubError(
+                f"{relative} is no file of a published model; nothing was published. Remove it from the folder, or"
+                " publish it by hand."
+            )
+        if path.is_dir():
+            continue
+        content = path.read_bytes()
+        found = _private(content, local, set() if _NAMES_ARE_WORDS.fullmatch(relative) else names)
+        if found:
+            raise HubError(
+                f"{relative} should hold nothing of this machine and its user, and holds {found}; nothing was"
+                " published. Take it out of the recipe's name, description or file names, and push again."
+            )
+
+
+def _private(content: bytes, local: set[bytes], names: set[str]) -> str | None:
+    """Say what may not be published of a file's bytes."""
+    if _TOKENS.search(content):
+        return "an access token"
+    if home := _HOMES.search(content):
+        return f"the path {home[0].decode(errors='replace')}"
+    for path in local:
+        if re.search(rb"(?<![\w/.-])" + re.escape(path) + rb"(?!\w)", content):
+            return f"the path {path.decode(errors='replace')}"
+    text = content.decode("utf-8", "replace") if names else ""
+    for name in names:
+        if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE):
+            return f"the name {name!r}, which is the user's, the home folder's or the machine's"
+    return None
+
+
+def _local_paths(places: Iterable[Path]) -> set[Path]:
+    """Folders of this machine that are long enough not to turn up in weights by chance."""
+    found = {Path.home(), Path.cwd(), Path(tempfile.gettempdir()), Path(__file__).parents[2], *places}
+    whole = {path.absolute() for path in found} | {path.resolve() for path in found}
+    return {path for path in whole if len(str(path)) > 4}
+
+
+def _user_names() -> set[str]:
+    """What this user and this machine are called."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container without an entry for its user
+        user = ""
+    found = {user, Path.home().name, socket.gethostname().partition(".")[0]}
+    return {name for name in found if len(name) > 2 and name.lower() not in _SHARED_NAMES}
