@@ -31,6 +31,7 @@ RayAddress = Annotated[
     typer.Option("--ray-address", help="run on a Ray cluster: its address, or `local` to start one", metavar="ADDRESS"),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="print cells, parameters and estimated minutes, run nothing")]
+Full = Annotated[bool, typer.Option("--full", help="of a claim: measure enough for a verdict, not a preview")]
 DEFAULT_SIZES = (100, 500, 2000)
 
 
@@ -40,13 +41,25 @@ def run(
     workers: Workers = None,
     ray_address: RayAddress = None,
     dry_run: DryRun = False,
+    full: Full = False,
     settings: opt.Settings = None,
     as_json: opt.AsJson = False,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
     """Compare layers x data sizes x seeds as a recipe says; finished cells are kept, so an interrupted run goes on."""
-    chosen = load_recipe(recipe).override(dict(parse_override(text) for text in settings or []))
+    found = load_recipe(recipe)
+    if found.claim is not None:
+        from textlstm.cli_claims import refuse_grid_options, run_claims
+
+        refuse_grid_options(workers, ray_address)
+        command = repeatable_command(sys.argv[1:])
+        shown = {"dry_run": dry_run, "as_json": as_json, "quiet": quiet}
+        run_claims(found, out, full=full, settings=settings, command=command, **shown)
+        return
+    if full:
+        raise RecipeError(f"--full belongs to a claim such as claims/cost, and {recipe} is a comparison; leave it out.")
+    chosen = found.override(dict(parse_override(text) for text in settings or []))
     _run(chosen, out, workers, ray_address, dry_run=dry_run, as_json=as_json, quiet=quiet)
 
 
@@ -100,7 +113,7 @@ def compare(
     """Compare depths on your own data: writes a recipe and runs it, with plain baselines beside it."""
     own = ("layers", "seeds", "sizes")  # here they are axes, not the settings of one run
     options = {key: value for key, value in ctx.params.items() if key not in own}
-    name = opt.run_name(out) if out else _name_of(data)
+    name = opt.run_name(out) if out else data_name(data)
     grid: dict[str, Any] = {
         "grid.layers": _numbers(layers, "--layers"),
         "grid.seeds": seeds,
@@ -274,8 +287,15 @@ def repeatable_command(arguments: Sequence[str]) -> str:
     return shlex.join(kept)
 
 
-def _name_of(data: str) -> str:
-    """Name a comparison after its data: a Hub id, or a file or folder without its ending."""
+def data_name(data: str) -> str:
+    """Name a comparison after its data.
+
+    Args:
+        data: a Hub id, or a file or folder, which gives its name without the ending.
+
+    Returns:
+        A name for recipes and folders.
+    """
     path = Path(data)
     if path.exists():
         whole = path.resolve()

@@ -37,7 +37,7 @@ OPTION_KEYS = {
     "device": "device",
     "threads": "threads",
 }
-"""Option to recipe key; `--tokenizer` is apart, since it names a kind or a source."""
+"""Option to recipe key; `--tokenizer` and `--embeddings` are apart, since they set two keys."""
 
 
 def _option(flag: str, kind: type, **kwargs: Any) -> Any:  # noqa: ANN401 - typer's annotation objects have no narrower type
@@ -62,6 +62,10 @@ Layers = _option("--layers", int)
 Hidden = _option("--hidden", int)
 Join = _option("--join", str)
 Pooling = _option("--pooling", str)
+Embeddings = Annotated[
+    str | None,
+    typer.Option("--embeddings", metavar="PATH", help=describe_key("embeddings.source"), show_default=False),
+]
 MaxLength = _option("--max-length", int)
 Epochs = _option("--epochs", int)
 BatchSize = _option("--batch-size", int)
@@ -109,6 +113,11 @@ def option_overrides(options: dict[str, Any]) -> dict[str, Any]:
             if trained
             else {"tokenizer.kind": "pretrained", "tokenizer.source": tokenizer}
         )
+    if (vectors := options.get("embeddings")) is not None:
+        from textlstm.text.vectors import vector_width
+
+        # Whoever names vectors wants them whole; --set model.embedding_size=... brings them to another width.
+        changes |= {"embeddings.source": vectors, "model.embedding_size": vector_width(vectors)}
     if "training.epochs" in changes:
         changes["training.min_updates"] = 0  # whoever counts epochs wants no more of them
     changes |= dict(parse_override(text) for text in options.get("settings") or [])

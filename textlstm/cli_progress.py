@@ -198,6 +198,15 @@ def show_predictions(
                 typer.echo(f"  {name}\t{value:.4f}")
 
 
+class AdviceProgress(_Display):
+    """What a study would say, line by line, with the time that is gone."""
+
+    def __init__(self, folder: Path, *, quiet: bool) -> None:
+        words = f"what is finished is in {folder}, and the same command goes on from there"
+        super().__init__(TextColumn("{task.description}"), quiet=quiet, interrupted=words)
+        self.task = self.bar.add_task("asking", total=None)
+
+
 class PredictProgress(_Display):
     """Rows done; their number is not known before a stream ends."""
 

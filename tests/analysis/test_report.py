@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from textlstm.analysis.figures import Figure
-from textlstm.analysis.report import PICTURE_BYTES, _embedded, write_report
+from textlstm.analysis.page import PICTURE_BYTES, embedded
+from textlstm.analysis.report import write_report
 from textlstm.analysis.report_markdown import escape, markdown_report
 from textlstm.analysis.report_sections import facts, first_screen, later_sections
 from textlstm.analysis.wording import plain_text
@@ -251,7 +252,7 @@ def test_no_section_is_an_empty_heading():
 
 def test_pictures_beyond_their_room_are_named_instead():
     vectors = {"small": "<svg/>", "huge": "x" * PICTURE_BYTES, "last": "<svg></svg>"}
-    addresses = _embedded(vectors)
+    addresses = embedded(vectors)
     assert [name for name, address in addresses.items() if address] == ["small", "last"]
 
 

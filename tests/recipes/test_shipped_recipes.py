@@ -23,7 +23,19 @@ DATA = Path(os.environ.get("TEXTLSTM_DATA_DIR", "/nonexistent"))
 NAMES = sorted(
     path.relative_to(ROOT / "recipes").with_suffix("").as_posix() for path in (ROOT / "recipes").rglob("*.yaml")
 )
+CLAIMS = {
+    "claims/all": 11,
+    "claims/cost": 11,
+    "claims/data-hunger": 11,
+    "claims/gradients": 11,
+    "claims/hierarchy": 10,
+    "claims/long-range": 2,
+    "claims/overfitting": 11,
+    "claims/representations": 11,
+}
+"""Recipes that put a claim to the test, which have plans and no protocol of their own; classes as in `CLASSES`."""
 CLASSES = {
+    **CLAIMS,
     **dict.fromkeys("sst2 mr subj cr mpqa imdb yelp_polarity movie_reviews tai2015".split(), 2),
     **dict.fromkeys("ag_news recall".split(), 4),
     **dict.fromkeys("sst5 yelp_full".split(), 5),
@@ -65,6 +77,11 @@ def test_a_recipe_says_what_it_stands_on(name):
     first = (ROOT / "recipes" / f"{name}.yaml").read_text("utf-8").splitlines()[0]
     assert re.fullmatch(rf"# (TEXTLSTM_DATA_DIR=\.\.\. )?textlstm run {name}( .*)?", first)
     assert recipe.name == name and recipe.description.endswith(".")
+    if recipe.claim is not None:
+        words = recipe.claim.statement, recipe.claim.estimand
+        assert name == f"claims/{recipe.claim.name}" and all(text.endswith(".") for text in words)
+        assert (recipe.claim.preview.seeds, recipe.claim.full.seeds) == (3, 10)
+        return
     for figure in recipe.reference:
         assert 20 < figure.score < 100 and figure.metric == "accuracy"
     if name == "quickstart":
@@ -86,7 +103,9 @@ def test_two_updates_of_the_deepest_stack_on_stand_in_text(name):
     recipe = load_recipe(name)
     classes = CLASSES[name]
     data = load_recipe_data(recipe, source=stand_in(recipe, classes, rows=max(24, 2 * classes)))
-    one_seed = recipe.override({"grid.seeds": 1, "grid.sizes": ["full"]})
+    # Trials of a search are these runs with other rates.
+    controls = [control for control in recipe.grid.controls if control != "tuned"]
+    one_seed = recipe.override({"grid.seeds": 1, "grid.sizes": ["full"], "grid.controls": controls})
     cells = plan_cells(one_seed, DataFacts(num_labels=classes, train_rows=24))
     check_model_options(cell.recipe for cell in cells)
     deepest = max(cell.layers for cell in cells)
@@ -97,10 +116,12 @@ def test_two_updates_of_the_deepest_stack_on_stand_in_text(name):
         if cell.layers == deepest and "baseline" not in cell.others
     }
     assert len(chosen) == np.prod([len(values) for values in recipe.grid.axes.values()], initial=1)
-    for cell in chosen.values():
+    runs = [cell.recipe for cell in chosen.values()]
+    runs += [runs[0].override(changes) for changes in (recipe.claim.variants.values() if recipe.claim else ())]
+    for run_recipe in runs:
         rows = len(data.splits["train"]) * (1 - 1 / recipe.grid.folds if recipe.grid.folds else 1)
         changes = {**TWO_UPDATES, "training.batch_size": int(np.ceil(rows / 2)), "data.size": "full"}
-        run = train(cell.recipe.override(changes), data).run
+        run = train(run_recipe.override(changes), data).run
         assert run.history[-1].step == 2
         assert run.metrics["test"].rows > 0
         assert np.isfinite(run.metrics["test"].log_loss.value)

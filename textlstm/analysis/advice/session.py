@@ -1,0 +1,252 @@
+"""Running a study: cells as the looks ask for them, within the budget, saying after each what it would say now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textlstm.analysis.advice.decision import Standing, Step, decide, next_step
+from textlstm.analysis.advice.study import Study
+from textlstm.analysis.advice.words import now_words
+from textlstm.analysis.wording import duration, layers_words
+from textlstm.errors import TrainingError
+from textlstm.experiment.executors import Executor
+from textlstm.experiment.failures import Failure
+from textlstm.experiment.grid import Cell, RunCell
+from textlstm.experiment.sweep import run_grid
+from textlstm.results import Run, read_predictions
+from textlstm.stats.sequential import measured_overlap
+
+RUNS_FOLDER = "runs"
+
+
+@dataclass
+class Session:
+    """A study on its way.
+
+    Attributes:
+        study: what is to be found out.
+        folder: of the study; finished runs in it are kept.
+        executor: decides where cells run.
+        run_cell: trains one cell.
+        tell: called with a sentence after each run, and when something is given up.
+        spent: seconds of work so far, kept runs included.
+        runs: finished runs by depth and seed.
+        log: what it would have said at each look, one sentence a look.
+    """
+
+    study: Study
+    folder: Path
+    executor: Executor
+    run_cell: RunCell
+    tell: Callable[[str], None]
+    spent: float = 0.0
+    runs: dict[tuple[int, int], Run] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    failed: set[tuple[int, int]] = field(default_factory=set)
+    out_of_time: bool = False
+    _right: dict[tuple[int, int], tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict)
+
+    @cached_property
+    def cells(self) -> dict[tuple[int, int], Cell]:
+        """All runs that the study may ask for, by depth and seed; those of 0 layers are the bag."""
+        return self.study.cells()
+
+    def left(self) -> float:
+        """Seconds that the budget leaves."""
+        return self.study.budget - self.spent
+
+    def conduct(self) -> Standing:
+        """Run the study to its end or to the end of its budget.
+
+        Returns:
+            What it says.
+
+        Raises:
+            TrainingError: fewer than two depths, or not the shallowest, could be trained.
+            RunFolderError: the folder holds runs with other settings or of other data.
+        """
+        cells, standing = self.cells, self.stand()
+        # The first seed gauges the machine: whether the estimate of the plan holds is known then.
+        self.train(cells[depth, 0] for depth in self.study.depths)
+        self._fit_depths()
+        while (step := next_step(standing := self.stand(standing), self.study.rules)) is not None:
+            missing = self._missing(step, cells)
+            if not missing:
+                break
+            expected = sum(self.seconds(cell.layers) for cell in missing) / self.study.workers
+            first = step.seeds == self.study.rules.looks[0]
+            if not first and expected > self.left():
+                self.out_of_time = True
+                self.tell(
+                    f"The next look, at {step.seeds} seeds, would take {duration(expected)} and the budget leaves"
+                    f" {duration(max(0.0, self.left()))}: it ends here."
+                )
+                break
+            self.train(missing)
+            self.log.append(now_words(self.stand(standing)))
+        return standing
+
+    def train(self, cells: Iterable[Cell], *, folder: str = RUNS_FOLDER) -> dict[tuple[int, int], Run]:
+        """Run cells, or take them from the folder.
+
+        Args:
+            cells: of `Study.cells`.
+            folder: below the study's.
+
+        Returns:
+            Runs by depth and seed; those of failed cells are absent.
+        """
+        chosen = list(cells)
+        done: dict[tuple[int, int], Run] = {}
+        own = folder == RUNS_FOLDER
+        started, kept = time.monotonic(), 0.0
+
+        def arrived(cell: Cell, run: Run, no_time: bool) -> None:
+            nonlocal kept
+            place = cell.layers, cell.seed
+            done[place] = run
+            kept += run.cost.train_seconds if no_time else 0.0
+            if not own:
+                return
+            known = place in self.runs
+            self.runs[place] = run
+            if not known:
+                elapsed = self.spent + kept / self.study.workers + time.monotonic() - started
+                words = now_words(self.stand())
+                what = layers_words(cell.layers) if cell.layers else "bag of embeddings"
+                score = 100 * run.metrics["holdout"].accuracy.value
+                self.tell(f"[{duration(elapsed)}] {what}, seed {cell.seed}: {score:.1f} %. Now: {words}")
+
+        def lost(cell: Cell, failure: Failure, again: bool) -> None:
+            if not again:
+                self.failed.add((cell.layers, cell.seed))
+            words = "failed and is tried again" if again else "failed"
+            self.tell(f"{layers_words(cell.layers)}, seed {cell.seed} {words}: {failure.reason}")
+
+        run_grid(
+            self.study.recipe,
+            self.folder / folder,
+            run_cell=self.run_cell,
+            executor=self.executor,
+            cells=chosen,
+            data_fingerprint=self.study.data.fingerprint,
+            listener=arrived,
+            on_failure=lost,
+            on_wait=self.tell,
+        )
+        self.spent += kept / self.study.workers + time.monotonic() - started
+        return done
+
+    def stand(self, before: Standing | None = None) -> Standing:
+        """Say what the runs so far say.
+
+        Args:
+            before: the standing at the last look, whose stopped comparisons stay stopped.
+
+        Returns:
+            The standing.
+        """
+        depths, seeds = self.study.depths, self._seeds()
+        scores = {}
+        for depth in depths:
+            own = []
+            for seed in seeds:
+                if (depth, seed) not in self.runs:
+                    break
+                own.append(self.runs[depth, seed].metrics["holdout"].accuracy.value)
+            scores[depth] = own
+        overlaps = {depth: self._overlap(depth, seeds[: len(scores[depth])]) for depth in depths[1:]}
+        stopped = before.given_up if before is not None else frozenset[int]()
+        return decide(scores, self.study.rules, overlaps=overlaps, given_up=stopped)
+
+    def seconds(self, depth: int) -> float:
+        """Mean seconds of a run of a depth; estimated from the others where none is there.
+
+        Args:
+            depth: layers.
+
+        Returns:
+            Seconds of training.
+        """
+        own = [run.cost.train_seconds for (layers, _), run in self.runs.items() if layers == depth]
+        if own:
+            return float(np.mean(own))
+        return self.pace() * self.cells[depth, 0].work
+
+    def pace(self) -> float:
+        """Seconds a run takes over its planned ones, on average; 1 before any run."""
+        known = [(run.cost.train_seconds, self.cells[place].work) for place, run in self.runs.items()]
+        return sum(took for took, _ in known) / sum(planned for _, planned in known) if known else 1.0
+
+    def _seeds(self) -> list[int]:
+        """Seeds in order, without those of which a run has failed."""
+        lost = {seed for depth, seed in self.failed if depth in self.study.depths}
+        most = self.study.rules.looks[-1] + len(lost)
+        return [seed for seed in range(most) if seed not in lost]
+
+    def _missing(self, step: Step, cells: Mapping[tuple[int, int], Cell]) -> list[Cell]:
+        places = [(depth, seed) for seed in self._seeds()[: step.seeds] for depth in step.depths]
+        return [cells[place] for place in places if place not in self.runs and place in cells]
+
+    def _fit_depths(self) -> None:
+        """Leave out depths that cannot be trained, and the deepest where the machine is slower than was planned for."""
+        looks, study = self.study.rules.looks, self.study
+        lost = {depth for depth in study.depths if (depth, 0) in self.failed}
+        depths = [depth for depth in study.depths if depth not in lost]
+        if len(depths) < 2 or 1 in lost:
+            raise TrainingError("Runs of fewer than two depths came to their end, so there is nothing to compare.")
+        for depth in lost:
+            self.tell(f"{layers_words(depth)} could not be trained and are left out.")
+
+        def ahead() -> float:
+            return self.spent + (looks[0] - 1) * sum(map(self.seconds, depths)) / study.workers
+
+        while len(depths) > 2 and ahead() > study.budget:
+            deepest = depths.pop()
+            self.tell(f"{layers_words(deepest)} are left out: this machine is slower than was planned for.")
+        self.study = replace(study, depths=tuple(depths))
+
+    def _overlap(self, depth: int, seeds: Sequence[int]) -> float:
+        """Measure what the seeds' hold-out rows have in common, for this depth against the shallowest."""
+        cap, shallowest = self.study.rules.overlap, self.study.depths[0]
+        shared = [seed for seed in seeds if (shallowest, seed) in self.runs and (depth, seed) in self.runs]
+        if len(shared) < 2:
+            return cap
+        pairs = [(self._holdout(shallowest, seed), self._holdout(depth, seed)) for seed in shared]
+        texts = np.unique(np.concatenate([rows for (rows, _), _ in pairs]))
+        differences = np.full((len(pairs), len(texts)), np.nan)
+        for number, ((rows, base), (_, own)) in enumerate(pairs):
+            differences[number, np.searchsorted(texts, rows)] = own - base
+        return measured_overlap(differences, cap=cap)
+
+    def _holdout(self, depth: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Rows that a seed has kept out, rising, and whether each was classified rightly."""
+        if (depth, seed) not in self._right:
+            path = self.cells[depth, seed].path
+            self._right[depth, seed] = holdout_hits(self.folder / RUNS_FOLDER / path)
+        return self._right[depth, seed]
+
+
+def holdout_hits(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Read which hold-out rows a run classified rightly.
+
+    Args:
+        folder: of a run.
+
+    Returns:
+        (rows,) row numbers, rising, and (rows,) 1.0 where the label, or the whole set of labels, is right.
+    """
+    table = read_predictions(folder, "holdout")
+    rows = table["row"].to_numpy()
+    chances = np.array(table["probabilities"].to_pylist())
+    labels = np.array(table["label"].to_pylist())
+    right = ((chances >= 0.5) == labels).all(axis=1) if labels.ndim == 2 else chances.argmax(axis=1) == labels
+    order = np.argsort(rows)
+    return rows[order], right[order].astype(np.float64)

@@ -1,0 +1,133 @@
+"""Charts that several claims share: figures by depth, and learning curves of settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+
+from textlstm.analysis.charts.theme import DASHES, Row, ink, labels_axis, plot
+from textlstm.analysis.figures import Figure, Table
+
+
+def by_depth_figure(
+    rows: Sequence[Row], *, name: str, title: str, axis: str, alt_text: str, caption: str = "", zero: bool = False
+) -> Figure:
+    """Draw a figure by number of layers, one line a series.
+
+    Args:
+        rows: with `layers`, `value`, `low`, `high`, `series` and `words`; ends may be None.
+        name: of the figure.
+        title: a few words.
+        axis: title of the vertical axis.
+        alt_text: what it shows.
+        caption: how to read it.
+        zero: whether the axis begins at 0.
+
+    Returns:
+        The figure.
+    """
+    depths = sorted({int(row["layers"]) for row in rows})
+    x = alt.X("layers:O", title="layers", sort=depths, axis=alt.Axis(labelAngle=0))
+    return _series_figure(rows, x, "layers", name, title, axis, alt_text, caption, zero)
+
+
+def by_size_figure(
+    rows: Sequence[Row], *, name: str, title: str, axis: str, alt_text: str, caption: str = "", zero: bool = False
+) -> Figure:
+    """Draw a figure by number of labels, one line a series.
+
+    Args:
+        rows: with `labels`, `value`, `low`, `high`, `series` and `words`; ends may be None.
+        name: of the figure.
+        title: a few words.
+        axis: title of the vertical axis.
+        alt_text: what it shows.
+        caption: how to read it.
+        zero: whether the axis begins at 0.
+
+    Returns:
+        The figure.
+    """
+    x = labels_axis(sorted({int(row["labels"]) for row in rows}))
+    return _series_figure(rows, x, "labels", name, title, axis, alt_text, caption, zero)
+
+
+def by_distance_figure(
+    rows: Sequence[Row], *, name: str, title: str, axis: str, alt_text: str, caption: str = "", zero: bool = False
+) -> Figure:
+    """Draw a figure by distance in words, one line a series.
+
+    Args:
+        rows: with `distance`, `value`, `low`, `high`, `series` and `words`; ends may be None.
+        name: of the figure.
+        title: a few words.
+        axis: title of the vertical axis.
+        alt_text: what it shows.
+        caption: how to read it.
+        zero: whether the axis begins at 0.
+
+    Returns:
+        The figure.
+    """
+    distances = sorted({int(row["distance"]) for row in rows})
+    x = alt.X(
+        "distance:Q",
+        title="distance in words (log scale, base 2)",
+        scale=alt.Scale(type="log", base=2, nice=False, domain=[distances[0], distances[-1]], padding=14),
+        axis=alt.Axis(values=distances, format="d", grid=False),
+    )
+    return _series_figure(rows, x, "distance", name, title, axis, alt_text, caption, zero)
+
+
+def _series_figure(
+    rows: Sequence[Row],
+    x: alt.X,
+    place: str,
+    name: str,
+    title: str,
+    axis: str,
+    alt_text: str,
+    caption: str,
+    zero: bool,
+) -> Figure:
+    """Draw lines with dots and intervals, told apart by color, shape and dash."""
+    series = list(dict.fromkeys(str(row["series"]) for row in rows))
+    several = len(series) > 1
+    legend = alt.Legend(title=None, columns=3, labelLimit=240) if several else None
+    base = plot(rows).encode(
+        x=x,
+        tooltip=[
+            alt.Tooltip("series:N", title="of"),
+            alt.Tooltip(f"{place}:N", title=place),
+            alt.Tooltip("words:N", title=axis),
+        ],
+    )
+    color = alt.Color("series:N", scale=alt.Scale(domain=series, range="ordinal"), legend=legend)
+    dash = alt.StrokeDash(
+        "series:N",
+        scale=alt.Scale(domain=series, range=[DASHES[place % len(DASHES)] for place in range(len(series))]),
+        legend=legend,
+    )
+    y = alt.Y("value:Q", title=axis, scale=alt.Scale(zero=zero))
+    lines = base.mark_line(strokeWidth=2).encode(y=y, color=color, strokeDash=dash)
+    dots = base.mark_point(filled=True, size=60, opacity=1).encode(
+        y=y, color=color, shape=alt.Shape("series:N", scale=alt.Scale(domain=series), legend=legend)
+    )
+    whiskers = base.mark_rule(color=ink("muted")).encode(y=alt.Y("low:Q", title=axis), y2="high:Q")
+    chart = alt.layer(whiskers, lines, dots)
+    return Figure(
+        name=name,
+        title=title,
+        chart=chart,
+        alt=alt_text,
+        data=Table(
+            title,
+            ["of", place, axis],
+            [[str(row["series"]), f"{row[place]:,}", str(row["words"])] for row in rows],
+            words=(0, 2),
+            folded=True,
+        ),
+        caption=caption,
+        height=260,
+    )

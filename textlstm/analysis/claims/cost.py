@@ -1,0 +1,258 @@
+"""D2: do deeper stacks cost more compute in training and in inference, and how does it grow?
+
+Times are taken of all depths in turns, so that a busy moment hits all of them, and enter only as ratios to one layer
+within the same repeat. Each repeat has fresh models and words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textlstm.analysis.charts.claim_curves import by_depth_figure
+from textlstm.analysis.claims.effects import effect_over_seeds, number, weaker
+from textlstm.analysis.claims.finding import Effect, Finding
+from textlstm.errors import RecipeError
+from textlstm.recipe import Recipe
+from textlstm.results import replace_file
+
+if TYPE_CHECKING:
+    from textlstm.model import TextLSTMConfig
+    from textlstm.text.datasets import TextData
+
+Floats = NDArray[np.float64]
+
+BATCH_SIZES = (1, 32)
+_ROUNDS = 12
+_WARM_UP = 3
+_TIMES = {
+    "training": "a training step",
+    "latency_1": "the answer to one text, median",
+    "late_1": "the answer to one text, 95th percentile",
+    "latency_32": "the answer to 32 texts, median",
+}
+"""Timed quantities, in words."""
+
+
+def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Callable[[str], None]) -> Finding:
+    """Time training steps and answers of every depth, and count what need not be timed.
+
+    Args:
+        recipe: with depths; its data give the vocabulary, the classes and the length of a text.
+        folder: takes one JSON file a repeat.
+        seeds: repeats.
+        preview: whether this is one.
+        tell: is told how it goes.
+
+    Returns:
+        What one more layer adds to the time, as a share of the one-layer stack's: the smaller of training and answers.
+
+    Raises:
+        DataError: the data cannot be read.
+        RecipeError: there are fewer than two depths.
+    """
+    from textlstm.text.protocol import load_recipe_data
+
+    depths = sorted(set(recipe.grid.layers or []))
+    if len(depths) < 2:
+        raise RecipeError("The cost claim compares depths, and grid.layers has fewer than two.")
+    data = load_recipe_data(recipe)
+    folder.mkdir(parents=True, exist_ok=True)
+    configs, tokens = _configs(recipe, data, depths)
+    repeats = []
+    for seed in recipe.seeds[:seeds]:
+        path = folder / f"seed={seed}.json"
+        if not path.exists():
+            figures = _repeat(recipe, configs, tokens=tokens, seed=seed)
+            replace_file(path, json.dumps(figures, indent=1).encode())
+        repeats.append(json.loads(path.read_text("utf-8")))
+        tell(f"  {len(repeats)} of {seeds} repeats")
+    counted = _counted(configs)
+    times = {kind: np.array([[one[kind][str(k)] for k in depths] for one in repeats]) for kind in _TIMES}
+    growth = {kind: _growth(kind, seconds, depths) for kind, seconds in times.items()}
+    main = weaker([growth["training"], growth["latency_1"]])
+    others = [effect for effect in growth.values() if effect is not main]
+    others += [_exponent(kind, seconds, depths) for kind, seconds in times.items()]
+    rows = [
+        {
+            "layers": layers,
+            **{f"{words}, ms": float(1e3 * np.median(times[kind][:, place])) for kind, words in _TIMES.items()},
+            "operations a token": counted[layers]["flops"],
+            "parameters without embeddings": counted[layers]["parameters"],
+            "MiB on disk": counted[layers]["disk_mb"],
+            "MiB that training adds": float(np.median([one["memory_mb"][str(layers)] for one in repeats])),
+        }
+        for place, layers in enumerate(depths)
+    ]
+    return Finding(
+        effect=main,
+        others=others,
+        table=rows,
+        charts=[_ratio_figure(times, depths, counted)],
+        notes=[
+            f"Batches of {recipe.training.batch_size} texts of {tokens} tokens, the mean of the data; threads:"
+            f" {recipe.threads}. Depths take turns in an order drawn anew every round; a repeat's figure is a median.",
+            "The verdict is about the smaller of two growths, of training and of the answer to one text, since the"
+            " claim asserts both.",
+            "Operations, parameters and disk are counted, not timed, and have no interval.",
+        ],
+        overturn="Another machine or width, if a layer more took less than the threshold there, as where a large"
+        " vocabulary or tokenization outweighs the layers.",
+    )
+
+
+def _configs(recipe: Recipe, data: TextData, depths: Sequence[int]) -> tuple[dict[int, TextLSTMConfig], int]:
+    """Make each depth's configuration for the data, and the mean length of a text."""
+    from textlstm.training.preparation import build_config, prepare
+
+    plain = recipe.model_copy(update={"claim": None})
+    prepared = prepare(plain.override({"grid": {}, "seed": 0}), data)
+    tokens = max(1, round(float(np.mean(prepared.encoded["train"].lengths))))
+    one = {layers: plain.override({"grid": {}, "model.num_layers": layers}) for layers in depths}
+    return {layers: build_config(cell, prepared) for layers, cell in one.items()}, tokens
+
+
+def _repeat(
+    recipe: Recipe, configs: dict[int, TextLSTMConfig], *, tokens: int, seed: int
+) -> dict[str, dict[str, float]]:
+    """Time everything once, with fresh models; gives seconds and MiB by depth."""
+    from textlstm.inference.latency import measure_latency
+
+    named = {str(layers): config for layers, config in configs.items()}
+    latency = measure_latency(named, tokens=tokens, batch_sizes=BATCH_SIZES, threads=recipe.threads, seconds=5.0)
+    seconds, memory = _time_training(recipe, configs, tokens=tokens, seed=seed)
+    return {
+        "training": seconds,
+        "memory_mb": memory,
+        "latency_1": {name: one.milliseconds[1][0] / 1e3 for name, one in latency.items()},
+        "late_1": {name: one.milliseconds[1][1] / 1e3 for name, one in latency.items()},
+        "latency_32": {name: one.milliseconds[32][0] / 1e3 for name, one in latency.items()},
+    }
+
+
+def _time_training(
+    recipe: Recipe, configs: dict[int, TextLSTMConfig], *, tokens: int, seed: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Time training steps of all depths in turns: the median of each, and the peak memory that a step adds."""
+    import time
+
+    import torch
+
+    from textlstm.training.cost import peak_memory_mb, reset_peak_memory
+    from textlstm.training.optimizer import RowwiseAdamW, clip_gradients, parameter_groups
+    from textlstm.training.preparation import build_model
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(recipe.threads)
+    settings, cpu = recipe.training, torch.device("cpu")
+    rng = np.random.default_rng([seed, 0x636F7374])
+    models, steps = {}, {}
+    for layers, config in configs.items():
+        model = build_model(config, seed=seed).train()
+        model.get_input_embeddings().sparse = True  # as in training on the CPU
+        groups = parameter_groups(
+            model,
+            learning_rate=settings.learning_rate,
+            embedding_learning_rate=settings.embedding_learning_rate,
+            weight_decay=settings.weight_decay,
+        )
+        models[layers], steps[layers] = model, RowwiseAdamW(groups)
+    seconds: dict[int, list[float]] = {layers: [] for layers in configs}
+    memory: dict[int, list[float]] = {layers: [] for layers in configs}
+    try:
+        for number_of_round in range(_WARM_UP + _ROUNDS):
+            for layers in rng.permutation(list(configs)).tolist():
+                model, config = models[layers], configs[layers]
+                ids = torch.from_numpy(rng.integers(2, config.vocab_size, (settings.batch_size, tokens)))
+                labels = torch.from_numpy(rng.integers(0, config.num_labels, settings.batch_size))
+                reset_peak_memory()
+                held = peak_memory_mb(cpu)
+                started = time.perf_counter()
+                loss = model(input_ids=ids, attention_mask=torch.ones_like(ids), labels=labels).loss
+                loss.backward()
+                clip_gradients(model.parameters(), settings.max_grad_norm)
+                steps[layers].step()
+                steps[layers].zero_grad(set_to_none=True)
+                passed = time.perf_counter() - started
+                if number_of_round >= _WARM_UP:
+                    seconds[layers].append(passed)
+                    memory[layers].append(peak_memory_mb(cpu) - held)
+    finally:
+        torch.set_num_threads(before)
+    return (
+        {str(layers): float(np.median(times)) for layers, times in seconds.items()},
+        {str(layers): float(np.max(grown)) for layers, grown in memory.items()},
+    )
+
+
+def _counted(configs: dict[int, TextLSTMConfig]) -> dict[int, dict[str, float]]:
+    """Count operations, parameters and MiB of each depth."""
+    from textlstm.training.cost import count_parameters, flops_per_token
+    from textlstm.training.preparation import build_model
+
+    counted = {}
+    for layers, config in configs.items():
+        model = build_model(config, seed=0)
+        _, own = count_parameters(model)
+        counted[layers] = {
+            "flops": flops_per_token(model),
+            "parameters": own,
+            "disk_mb": sum(weight.nbytes for weight in model.state_dict().values()) / 2**20,
+        }
+    return counted
+
+
+def _growth(kind: str, seconds: Floats, depths: Sequence[int]) -> Effect:
+    """Fit a line through each repeat's ratios to the shallowest stack: what one more layer adds."""
+    ratios = seconds / seconds[:, :1]
+    more = np.asarray(depths, dtype=np.float64) - depths[0]
+    slopes = ((ratios - 1) @ more) / (more @ more)
+    return effect_over_seeds(f"one more layer, time of {_TIMES[kind]}", 100 * slopes, unit="% of one layer")
+
+
+def _exponent(kind: str, seconds: Floats, depths: Sequence[int]) -> Effect:
+    """Fit time = a * layers ** b in each repeat."""
+    logs = np.log(np.asarray(depths, dtype=np.float64))
+    logs = logs - logs.mean()
+    exponents = np.log(seconds) @ logs / (logs @ logs)
+    return effect_over_seeds(
+        f"exponent of growth, time of {_TIMES[kind]}", exponents, unit="power of layers", note="1 is in proportion"
+    )
+
+
+def _ratio_figure(times: dict[str, Floats], depths: Sequence[int], counted: dict[int, dict[str, float]]) -> Any:  # noqa: ANN401 - a Figure
+    """Draw every cost as a ratio to the shallowest stack."""
+    rows = []
+    for kind, seconds in times.items():
+        for place, layers in enumerate(depths):
+            one = effect_over_seeds(kind, seconds[:, place] / seconds[:, 0], unit="times")
+            known = np.isfinite(one.low) and place > 0
+            rows.append(
+                {
+                    "series": _TIMES[kind],
+                    "layers": layers,
+                    "value": one.value,
+                    "low": one.low if known else None,
+                    "high": one.high if known else None,
+                    "words": f"{one.value:.2f}" + (f" [{one.low:.2f}, {one.high:.2f}]" if known else ""),
+                }
+            )
+    for key, words in (("flops", "operations a token"), ("disk_mb", "MiB on disk")):
+        for layers in depths:
+            value = counted[layers][key] / counted[depths[0]][key]
+            row = {"series": words, "layers": layers, "value": value, "low": None, "high": None}
+            rows.append({**row, "words": f"{value:.2f}"})
+    last = [f"{row['series']} {number(row['value']).removeprefix('+')}" for row in rows if row["layers"] == depths[-1]]
+    return by_depth_figure(
+        rows,
+        name="ratios",
+        title=f"Cost against {depths[0]} layer{'s' if depths[0] > 1 else ''}",
+        axis="times",
+        alt_text=f"Cost by layers as a ratio. At {depths[-1]} layers: {'; '.join(last)}.",
+        caption="Ratios within a repeat, with 95 % intervals over repeats; operations and disk are counted.",
+    )

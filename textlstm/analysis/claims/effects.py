@@ -1,0 +1,103 @@
+"""From figures of seeds, or of seeds and texts, to effects with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textlstm.analysis.claims.finding import Effect
+from textlstm.stats.intervals import mean_interval
+from textlstm.stats.paired import paired_difference
+
+Floats = NDArray[np.float64]
+
+
+def effect_over_texts(name: str, contrast: Floats, *, unit: str, scale: float = 1.0, note: str = "") -> Effect:
+    """Take the mean of a contrast that every seed has on every text, with seeds and texts as two random factors.
+
+    Args:
+        name: what is estimated.
+        contrast: (seeds, texts), such as deep minus shallow; positive as the claim says.
+        unit: of the effect.
+        scale: the contrast is multiplied by this, such as 100 for points.
+        note: what a reader should know.
+
+    Returns:
+        The effect; one seed has no interval.
+    """
+    found = paired_difference(np.zeros_like(contrast), contrast * scale, pairing="paired")
+    return Effect(name, found.value, found.low, found.high, unit, len(contrast), note)
+
+
+def effect_over_seeds(name: str, values: Sequence[float] | Floats, *, unit: str, note: str = "") -> Effect:
+    """Take the mean of one figure a seed with Student's t interval.
+
+    Args:
+        name: what is estimated.
+        values: one a seed, positive as the claim says.
+        unit: of the effect.
+        note: what a reader should know.
+
+    Returns:
+        The effect; one seed has an unbounded interval.
+    """
+    found = mean_interval(values)
+    low = -np.inf if found.low is None else found.low
+    high = np.inf if found.high is None else found.high
+    return Effect(name, found.value, low, high, unit, len(values), note)
+
+
+def weaker(effects: Sequence[Effect]) -> Effect:
+    """Choose the effect that is hardest to support, for a claim that asserts all of several things.
+
+    To support all of them at a level, each has to be supported at that level, so that the one with the lowest bound
+    decides (intersection-union test: Berger 1982, Technometrics 24).
+
+    Args:
+        effects: in one unit, one or more.
+
+    Returns:
+        The one whose interval begins lowest.
+    """
+    return min(effects, key=lambda effect: effect.low)
+
+
+def written(effect: Effect) -> str:
+    """Write an effect with its interval and unit.
+
+    Args:
+        effect: of a claim.
+
+    Returns:
+        Such as "+0.42 [−0.10, +0.94] points".
+    """
+    if not (np.isfinite(effect.low) and np.isfinite(effect.high)):
+        ends = " and ".join(
+            words
+            for end, words in (
+                (effect.low, f"at least {number(effect.low)}"),
+                (effect.high, f"at most {number(effect.high)}"),
+            )
+            if np.isfinite(end)
+        )
+        return f"{number(effect.value)} {effect.unit} ({ends or 'no interval'})"
+    return f"{number(effect.value)} [{number(effect.low)}, {number(effect.high)}] {effect.unit}"
+
+
+def number(value: float) -> str:
+    """Write a signed figure with three digits or so.
+
+    Args:
+        value: of an effect.
+
+    Returns:
+        Such as "+1.2", "−0.031" or "+154".
+    """
+    if not np.isfinite(value):
+        return "not known" if np.isnan(value) else ("−∞" if value < 0 else "∞")
+    if abs(value) < 0.0005:
+        return "0"
+    decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 3
+    return f"{'−' if value < 0 else '+'}{abs(value):,.{decimals}f}"

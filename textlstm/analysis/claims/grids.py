@@ -1,0 +1,280 @@
+"""Trains what a claim compares: the recipe's grid under several settings, as one sweep, with every text's scores."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textlstm.analysis.reading import Scored, read_scored, size_key
+from textlstm.errors import RecipeError, TrainingError
+from textlstm.experiment.campaign import Campaign, prepare_campaign
+from textlstm.experiment.capacity import choose_workers
+from textlstm.experiment.cells import TrainCell, TrainOne
+from textlstm.experiment.controls import setting_label
+from textlstm.experiment.executors import Processes
+from textlstm.experiment.failures import Failure
+from textlstm.experiment.grid import Cell, plan_cells, plan_tuned
+from textlstm.experiment.sweep import Sweep, run_grid
+from textlstm.experiment.tuned import chosen_trials, keep_choice
+from textlstm.recipe import Recipe
+from textlstm.results import Run
+from textlstm.stats.scores import accuracy_scores, log_loss_scores
+
+Floats = NDArray[np.float64]
+Variants = Mapping[str, Mapping[str, Any]]
+"""Settings that are compared: name to recipe keys by dotted name."""
+
+OWN = "as it stands"
+"""Name of the variant that changes nothing."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """All runs that differ in their seed only.
+
+    Attributes:
+        variant: name of the settings.
+        setting: label of the control, such as "fixed_width" or "tuned"; "baseline bag" and the like for baselines.
+        layers: stacked layers.
+        size: labeled rows, or "full".
+    """
+
+    variant: str
+    setting: str
+    layers: int
+    size: int | str
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Runs of a claim, each place with the same seeds.
+
+    Attributes:
+        seeds: those that are finished at every place, rising.
+        runs: by place, one a seed.
+        folders: by place, where each lies.
+        notes: what was left out, in sentences.
+    """
+
+    seeds: list[int]
+    runs: dict[Place, list[Run]]
+    folders: dict[Place, list[Path]]
+    notes: list[str]
+
+    def scored(self, place: Place) -> Scored:
+        """Read the test predictions of a place.
+
+        Args:
+            place: one of `runs`.
+
+        Returns:
+            The predictions of its seeds.
+        """
+        return read_scored(self.folders[place])
+
+    def accuracy(self, place: Place) -> Floats:
+        """Mark each answer of a place.
+
+        Args:
+            place: one of `runs`.
+
+        Returns:
+            (seeds, texts) 1 where right, else 0.
+        """
+        scored = self.scored(place)
+        return accuracy_scores(scored.probabilities, scored.labels)
+
+    def log_loss(self, place: Place) -> Floats:
+        """Take the log loss of each answer of a place.
+
+        Args:
+            place: one of `runs`.
+
+        Returns:
+            (seeds, texts) nats.
+        """
+        scored = self.scored(place)
+        return log_loss_scores(scored.probabilities, scored.labels)
+
+    def sizes(self) -> list[int | str]:
+        """The sizes that were run, rising."""
+        return sorted({place.size for place in self.runs}, key=size_key)
+
+    def depths(self) -> list[int]:
+        """The depths that were compared, rising; baselines are none."""
+        return sorted({place.layers for place in self.runs if not place.setting.startswith("baseline")})
+
+
+def claim_campaign(recipe: Recipe, variants: Variants | None = None) -> tuple[Campaign, list[tuple[str, Cell]]]:
+    """Lay out a claim's runs.
+
+    Args:
+        recipe: with its grid.
+        variants: settings that are compared; the recipe's own where None.
+
+    Returns:
+        The recipe's campaign with its data, and every cell with the name of its variant, all of one seed before the
+        next.
+
+    Raises:
+        DataError: the data cannot be read, or a size does not fit it.
+        RecipeError: a variant does not fit the recipe, or it asks for folds.
+    """
+    if recipe.grid.folds:
+        raise RecipeError("A claim is measured on one test split, and grid.folds asks for several; leave it out.")
+    plain = recipe.model_copy(update={"claim": None})
+    campaign = prepare_campaign(plain)
+    cells: list[tuple[str, Cell]] = []
+    for name, changes in (variants or {OWN: {}}).items():
+        if touched := [key for key in changes if key.startswith(("data.", "grid."))]:
+            raise RecipeError(
+                f"A variant is trained on the recipe's own grid and data, and {name!r} sets {touched[0]}."
+            )
+        planned = plan_cells(plain.override(dict(changes)), campaign.facts)
+        cells += [(name, replace(cell, path=_folder_of(name) / cell.path)) for cell in planned]
+    order = {seed: number for number, seed in enumerate(recipe.seeds)}
+    cells.sort(key=lambda item: order.get(item[1].seed, 0))
+    return campaign, cells
+
+
+def train_variants(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    tell: Callable[[str], None],
+    variants: Variants | None = None,
+    train_one: TrainOne | None = None,
+) -> Trained:
+    """Train what is not finished yet.
+
+    Args:
+        recipe: with its grid.
+        folder: of the runs; finished ones in it are kept.
+        tell: is told how it goes.
+        variants: settings that are compared; the recipe's own where None.
+        train_one: trains one cell, as `TrainCell` takes it; the plain way where None.
+
+    Returns:
+        The runs.
+
+    Raises:
+        DataError: the data cannot be read, or a size does not fit it.
+        RecipeError: a variant does not fit the recipe.
+        RunFolderError: the folder holds runs with other settings or of other data.
+        TrainingError: no seed is finished at every place.
+    """
+    campaign, cells = claim_campaign(recipe, variants)
+    workers, note = choose_workers(threads=recipe.threads, device=recipe.device)
+    for sentence in [*campaign.notes, *([note] if note else [])]:
+        tell(sentence)
+    minutes = sum({cell.path: cell.work for _, cell in cells}.values()) / workers / 60
+    tell(f"{len({cell.path for _, cell in cells})} runs, about {minutes:.0f} minutes.")
+    names = {cell.path: name for name, cell in cells}
+    with TrainCell(campaign.data, root=folder, train_one=train_one) as run_cell:
+
+        def sweep(planned: Sequence[Cell]) -> Sweep:
+            counter = _Counter(len({cell.path for cell in planned}), tell)
+            return run_grid(
+                recipe,
+                folder,
+                run_cell=run_cell,
+                executor=Processes(workers),
+                cells=planned,
+                data_fingerprint=campaign.data.fingerprint,
+                listener=counter.done,
+                on_failure=counter.failed,
+                on_wait=tell,
+            )
+
+        planned = [cell for _, cell in cells]
+        done = sweep(planned)
+        finished = list(zip(_finished(planned, done), done.runs, strict=True))
+        if "tuned" in recipe.grid.controls:
+            tuned = _tuned_cells(recipe, campaign, folder, variants or {OWN: {}}, finished)
+            tell(f"The search is done; {len(tuned)} runs with the settings that it chose follow.")
+            names |= {cell.path: name for name, cell in tuned}
+            final = sweep([cell for _, cell in tuned])
+            finished += zip(_finished([cell for _, cell in tuned], final), final.runs, strict=True)
+            done = Sweep(done.runs + final.runs, done.failures + final.failures)
+    return _gather([(names[cell.path], cell, run) for cell, run in finished], folder, done, campaign.notes)
+
+
+def _tuned_cells(
+    recipe: Recipe, campaign: Campaign, folder: Path, variants: Variants, finished: Sequence[tuple[Cell, Run]]
+) -> list[tuple[str, Cell]]:
+    """Plan the runs with the settings that each variant's own search chose, so that all are equally tuned."""
+    plain = recipe.model_copy(update={"claim": None})
+    cells: list[tuple[str, Cell]] = []
+    for name, changes in variants.items():
+        own = folder / _folder_of(name)
+        trials = [
+            run for cell, run in finished if "trial" in cell.others and cell.path.is_relative_to(_folder_of(name))
+        ]
+        chosen = chosen_trials(own, trials)
+        own.mkdir(parents=True, exist_ok=True)
+        keep_choice(own, chosen)
+        planned = plan_tuned(plain.override(dict(changes)), campaign.facts, chosen)
+        cells += [(name, replace(cell, path=_folder_of(name) / cell.path)) for cell in planned]
+    return cells
+
+
+def _finished(cells: Sequence[Cell], done: Sweep) -> list[Cell]:
+    """The cells that have a run, in the order of `done.runs`."""
+    failed = {cell.path for cell, _ in done.failures}
+    return [cell for cell in cells if cell.path not in failed]
+
+
+def _gather(found: Sequence[tuple[str, Cell, Run]], folder: Path, done: Sweep, notes: Sequence[str]) -> Trained:
+    """Group runs by place and keep the seeds that all places have."""
+    by_place: dict[Place, dict[int, tuple[Run, Path]]] = defaultdict(dict)
+    for name, cell, run in found:
+        if "trial" not in cell.others:
+            setting = f"baseline {cell.others['baseline']}" if "baseline" in cell.others else setting_label(cell.others)
+            place = Place(name, setting, cell.layers, cell.size)
+            by_place[place][cell.seed] = run, folder / cell.path
+    shared = sorted(set.intersection(*(set(runs) for runs in by_place.values()))) if by_place else []
+    if not shared:
+        reason = f"; the first failure: {done.failures[0][1].reason}" if done.failures else ""
+        raise TrainingError(f"A claim needs a seed whose runs all finished, and there is none{reason}")
+    said = list(notes)
+    if done.failures:
+        said.append(f"{len(done.failures)} runs failed, and their seeds are left out everywhere.")
+    return Trained(
+        seeds=shared,
+        runs={place: [runs[seed][0] for seed in shared] for place, runs in by_place.items()},
+        folders={place: [runs[seed][1] for seed in shared] for place, runs in by_place.items()},
+        notes=said,
+    )
+
+
+def _folder_of(variant: str) -> Path:
+    """Where a variant's runs lie, below the claim's folder."""
+    if variant == OWN:
+        return Path("own")
+    return Path("variant-" + "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in variant))
+
+
+class _Counter:
+    """Says how far a sweep is, about ten times."""
+
+    def __init__(self, total: int, tell: Callable[[str], None]) -> None:
+        self.total, self.tell, self.seen = total, tell, set[Path]()
+
+    def done(self, cell: Cell, run: Run, no_time: bool) -> None:
+        """Count a run."""
+        if cell.path in self.seen:
+            return
+        self.seen.add(cell.path)
+        if len(self.seen) % max(1, self.total // 10) == 0 or len(self.seen) == self.total:
+            self.tell(f"  {len(self.seen)} of {self.total} runs")
+
+    def failed(self, cell: Cell, failure: Failure, again: bool) -> None:
+        """Say why a run failed."""
+        if not again:
+            self.tell(f"  {cell.path.as_posix()} failed: {failure.reason}")
