@@ -25,6 +25,7 @@ from textlstm.recipe_sections import TrainingSection
 from textlstm.text.batching import pad_batch, plan_epoch
 from textlstm.text.tokenization import Encoded
 from textlstm.training.evaluation import quick_scores
+from textlstm.training.objectives import Objective
 from textlstm.training.optimizer import RowwiseAdamW, clip_gradients, parameter_groups
 from textlstm.training.progress import RunProgress
 from textlstm.training.watch import TrainingWatch
@@ -51,7 +52,7 @@ class TokenRows(Dataset[dict[str, torch.Tensor]]):
         return self.__getitems__([index])
 
     def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
-        """Pad the rows of one batch: `input_ids` and `attention_mask` (batch, time), `labels`."""
+        """Pad the rows of one batch: `input_ids` and `attention_mask` (batch, time), `labels`, `rows`."""
         rows = np.asarray(indices)
         ids, lengths = pad_batch(self.encoded, rows, pad_id=self.pad_id)
         mask = np.arange(ids.shape[1])[None, :] < lengths[:, None]
@@ -59,6 +60,7 @@ class TokenRows(Dataset[dict[str, torch.Tensor]]):
             "input_ids": torch.from_numpy(ids),
             "attention_mask": torch.from_numpy(mask.astype(np.int64)),
             "labels": self.labels[torch.from_numpy(rows)],
+            "rows": torch.from_numpy(rows.astype(np.int64)),
         }
 
 
@@ -150,6 +152,7 @@ class TextLSTMTrainer(Trainer):
         validation: tuple[Encoded, np.ndarray] | None,
         watch: TrainingWatch[Any] | None = None,
         frozen_updates: int = 0,
+        objective: Objective | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         """Pass what is ours by name and the rest to transformers.
@@ -163,12 +166,14 @@ class TextLSTMTrainer(Trainer):
             validation: ids and labels that choose the epoch.
             watch: takes notes of gradients and weights.
             frozen_updates: so many updates at the beginning leave the word embeddings alone.
+            objective: the loss of a batch; the labels' alone when None.
             **kwargs: `args`, as `transformers.Trainer` takes it.
         """
         super().__init__(model=network, train_dataset=rows, callbacks=[progress], **kwargs)
         self.network, self.rows = network, rows
         self.plan, self.settings, self.progress, self.validation = plan, settings, progress, validation
         self.watch, self.frozen_updates = watch, frozen_updates
+        self.objective: Objective = Objective() if objective is None else objective
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """One loader over all epochs' batches."""
@@ -246,6 +251,27 @@ class TextLSTMTrainer(Trainer):
             average.swap()
         self.progress.evaluation_seconds += time.perf_counter() - started
         return metrics
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Compute a batch's loss as the objective says.
+
+        Args:
+            model: the network, wrapped where several processes train it.
+            inputs: a batch of `TokenRows`.
+            return_outputs: whether to give the model's output too.
+            num_items_in_batch: not needed; the loss is a mean over the batch.
+
+        Returns:
+            The loss, or the loss and the output.
+        """
+        loss, output = self.objective(model, self.network, inputs)
+        return (loss, output) if return_outputs else loss
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ANN401
         """Compute one batch's gradients, and add up its loss."""
