@@ -2,7 +2,7 @@
 
     python benchmarks/interval_coverage.py --grids 2000 --workers 2
 
-Prints four tables, and exits with 1 when a target is missed:
+Prints five tables, and exits with 1 when a target is missed:
 
 1. Coverage and width of the 95 % interval of `paired_difference`, where the second depth is 1 point better. Seeds share
    randomness (correlation 0.5) in one panel, and are independent in the other.
@@ -10,6 +10,7 @@ Prints four tables, and exits with 1 when a target is missed:
 3. Power: how often `decide` says that a deeper stack scores higher than 1 layer, where depths 2 to 4 are better than
    depth 1 by an effect.
 4. Coverage where one run in twenty collapses to chance.
+5. False "1 layer is enough" of `decide`, where a second layer brings just the point that the verdict denies.
 
 Seed share is the part of the seeds in the seeds' and examples' components of the variance of the mean. "Noisier" means
 that the seed effect of every depth but the first has twice the standard deviation. Widths are held against two oracles:
@@ -40,6 +41,7 @@ GAIN = 0.01  # of the second depth in the tables of coverage
 LOWEST, HIGHEST, HIGHEST_FROM = 0.93, 0.975, 5  # the upper limit holds from 5 seeds on
 WIDEST = 1.25  # times the oracle
 ALPHA = 0.05
+DELTA = 0.01  # what a layer must bring, as `decide` takes it by default
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,15 @@ def main(words: Sequence[str] | None = None) -> int:
             print(f"{setting} {shares['finds']:>15.1%} {shares['enough at 1']:>14.1%} {undecided:>10.1%}")
             if shares["finds"] > limit:
                 missed.append(f"{setting}: {shares['finds']:.1%} false findings")
+
+        edge = (ACCURACY, ACCURACY + DELTA)
+        rows = over(findings, settings_of((5, 10), accuracies=edge), 700_000)
+        print(f"\n5. False 'enough', a second layer better by {100 * DELTA:g} point, {grids:,} grids (limit {limit:.1%})")
+        print("seeds  texts  share    depths  '1 is enough'")
+        for setting, shares in rows:
+            print(f"{setting} {shares['enough at 1']:>14.1%}")
+            if shares["enough at 1"] > limit:
+                missed.append(f"{setting}: {shares['enough at 1']:.1%} false 'enough'")
 
         print("\n3. Power: share of grids in which a deeper stack is said to score higher than 1 layer")
         print(f"four depths, seed share 0.5, equal noise, {grids:,} grids a cell")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Out = Annotated[Path | None, typer.Option("--out", help="folder of the runs; runs/<name> when absent")]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="runs at a time; as many as processors and memory allow")
+    int | None, typer.Option("--workers", min=0, help="runs at a time, in processes of their own; 0: one, in this process")
 ]
 RayAddress = Annotated[
     str | None,
@@ -249,7 +249,9 @@ def _show_plan(campaign: Campaign, folder: Path, workers: int | None) -> None:
         campaign.cells,
         campaign.facts,
         folder=folder,
-        workers=workers or choose_workers(threads=campaign.recipe.threads, device=campaign.recipe.device)[0],
+        workers=choose_workers(threads=campaign.recipe.threads, device=campaign.recipe.device)[0]
+        if workers is None
+        else max(1, workers),
         data_fingerprint=campaign.data.fingerprint,
     )
     print_table(plan_table(report, title=campaign.recipe.name))

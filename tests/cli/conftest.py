@@ -97,7 +97,7 @@ def model(folder):
 @pytest.fixture(scope="session")
 def finished(folder):
     """A finished grid, with what the command said."""
-    return folder / "runs", _succeed("run", folder / "mine.yaml", "--out", folder / "runs", "--workers", "1")
+    return folder / "runs", _succeed("run", folder / "mine.yaml", "--out", folder / "runs", "--workers", "0")
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ def test_a_recipe_that_is_not_there_is_answered_with_the_nearest(fail):
 
 def test_a_diverging_run_exits_with_1_and_names_its_step(folder, tmp_path, fail):
     changes = ["--set", "training.learning_rate=1e38", "--set", "training.warmup=0"]
-    said = fail(1, "run", folder / "mine.yaml", "--out", tmp_path / "runs", "--workers", "1", *changes)
+    said = fail(1, "run", folder / "mine.yaml", "--out", tmp_path / "runs", "--workers", "0", *changes)
     assert "at step " in said
     assert "lower training.learning_rate" in said
 
@@ -98,7 +98,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_finishes(
     def press(self, cell, run, finished_before):
         raise KeyboardInterrupt
 
-    arguments = ["run", folder / "mine.yaml", "--out", tmp_path / "runs", "--workers", "1"]
+    arguments = ["run", folder / "mine.yaml", "--out", tmp_path / "runs", "--workers", "0"]
     with monkeypatch.context() as patched:
         patched.setattr(cli_progress.GridProgress, "cell_done", press)
         done = invoke(*arguments)
@@ -161,13 +161,13 @@ def test_a_failed_cell_is_told_and_the_others_are_reported(folder, tmp_path, inv
         return train(self, cell, into)
 
     monkeypatch.setattr(TrainCell, "__call__", fail_once_deep)
-    done = invoke("run", folder / "mine.yaml", "--out", tmp_path, "--workers", "1")
+    done = invoke("run", folder / "mine.yaml", "--out", tmp_path, "--workers", "0")
     assert done.code == 1
     assert "1 run failed; textlstm status" in done.err
     assert "2 x 8" in done.out
     assert "memory" in (tmp_path / "report.md").read_text()
     monkeypatch.undo()
-    assert invoke("run", folder / "mine.yaml", "--out", tmp_path, "--workers", "1").code == 0
+    assert invoke("run", folder / "mine.yaml", "--out", tmp_path, "--workers", "0").code == 0
     assert not list(tmp_path.rglob("failure.json"))
 
 
@@ -180,12 +180,12 @@ def test_a_dry_run_counts_and_writes_nothing(folder, tmp_path, succeed):
 def test_compare_writes_a_recipe_and_runs_it(folder, tmp_path, succeed, fail):
     given = ["compare", folder / "train.csv", "--test", folder / "test.csv", "--out", tmp_path / "mine"]
     small = ["--set", "model.embedding_size=8", "--set", "training.min_updates=0", "--set", "tokenizer.min_frequency=1"]
-    axes = ["--layers", "1-2", "--sizes", "20,full", "--seeds", "2", "--hidden", "8", "--workers", "1", "--epochs", "1"]
+    axes = ["--layers", "1-2", "--sizes", "20,full", "--seeds", "2", "--hidden", "8", "--workers", "0", "--epochs", "1"]
     done = succeed(*given, *axes, *small)
     for name in ("majority", "tfidf", "bag", "one_directional"):
         assert name in done.out
     assert len(list((tmp_path / "mine").rglob("layers=2/**/result.json"))) == 4
-    again = succeed("run", tmp_path / "mine" / "compare.yaml", "--out", tmp_path / "mine", "--workers", "1")
+    again = succeed("run", tmp_path / "mine" / "compare.yaml", "--out", tmp_path / "mine", "--workers", "0")
     assert again.err.count("kept from before") == 16
     assert again.out == done.out
     assert "--layers takes whole numbers" in fail(2, *given, "--layers", "four")

@@ -42,11 +42,20 @@ def begun(log):
     return [line.split()[0] for line in told(log, "begin")]
 
 
-def test_one_worker_is_this_process_and_no_cells_need_none(tmp_path, cells):
-    found = list(Processes(1)(cells, FastCell(tmp_path / "log")))
+def test_no_worker_is_this_process_and_no_cells_need_none(tmp_path, cells):
+    found = list(Processes(0)(cells, FastCell(tmp_path / "log")))
     assert [cell for cell, _ in found] == [cell for cell, _ in cells]
     assert {run.environment["pid"] for _, run in found} == {str(os.getpid())}
     assert list(Processes(4)([], FastCell(tmp_path / "log"))) == []
+
+
+def test_one_worker_may_be_killed_and_costs_its_cell_alone(tmp_path, cells):
+    victim = str(cells[2][0].path)
+    found = list(Processes(1)(cells, FastCell(tmp_path / "log", faults={victim: ("kill", 9)})))
+    assert [cell for cell, _ in found] == [cell for cell, _ in cells]
+    assert [outcome.kind for _, outcome in found if isinstance(outcome, Failure)] == ["killed_worker"]
+    pids = {outcome.environment["pid"] for _, outcome in found if not isinstance(outcome, Failure)}
+    assert len(pids) == 2 and str(os.getpid()) not in pids
 
 
 @pytest.mark.parametrize(

@@ -124,13 +124,14 @@ def prepare_campaign(recipe: Recipe, loaded: TextData | None = None) -> Campaign
 def run_recipe(recipe: Recipe | str | Path, folder: str | Path, *, workers: int | None = None) -> Sweep:
     """Run a recipe's grid from Python; `compare_runs` then says what came of it.
 
-    Worker processes import the main module anew, so a script that calls this with several needs the usual
-    `if __name__ == "__main__":`.
+    Worker processes import the main module anew, so a script that calls this needs the usual
+    `if __name__ == "__main__":`, or 0 workers.
 
     Args:
         recipe: a recipe, or the name or path of one.
         folder: of the grid; finished runs in it are kept.
-        workers: runs at a time; as many as processors and memory allow when None.
+        workers: runs at a time, in processes of their own, as many as processors and memory allow when None; 0 runs
+            one at a time in this process.
 
     Returns:
         Runs and failures of all cells.

@@ -78,7 +78,8 @@ class Processes:
     and comes again gets a fresh worker. When this process dies, even by SIGKILL, its workers end by themselves.
 
     Attributes:
-        workers: number of processes; with one, cells run in this process.
+        workers: number of processes; with 0, cells run in this process, which then does not outlive what would end a
+            worker, such as the system's taking back memory.
     """
 
     workers: int
@@ -98,7 +99,7 @@ class Processes:
         Raises:
             TrainingError: workers cannot start.
         """
-        if self.workers == 1:
+        if self.workers == 0:
             yield from serial(cells, run_cell)
             return
         queue = iter(cells)
@@ -138,7 +139,7 @@ class Processes:
                     raise TrainingError(
                         f"{_STILLBORN} worker processes in a row ended before they could begin (the last with exit code"
                         f" {worker.process.exitcode}); they import the script that started them, so most likely it runs"
-                        " the grid without `if __name__ == '__main__':` around it. Add that, or use one worker."
+                        " the grid without `if __name__ == '__main__':` around it. Add that, or set workers to 0, which trains in the script itself."
                     )
                 if isinstance(outcome, Failure):
                     failed.add(folder)
