@@ -47,6 +47,14 @@ def test_false_findings_on_a_few_grids():
     assert shares["finds"] <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
 
 
+def test_a_layer_worth_the_margin_is_seldom_called_needless():
+    setting = benchmark.Setting(5, 1821, 0.5, 1.0, accuracies=(0.82, 0.82 + benchmark.DELTA))
+    shares = benchmark.findings(setting, 200, 3)
+    assert shares["enough at 1"] <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
+    worthless = benchmark.findings(benchmark.Setting(10, 1821, 0.5, 1.0, accuracies=(0.82, 0.80)), 100, 3)
+    assert worthless["enough at 1"] > 0.5  # the same rule can say so
+
+
 def test_misses_are_told():
     """The benchmark's own targets can fail."""
     setting = benchmark.Setting(5, 200, 0.5, 1.0)
