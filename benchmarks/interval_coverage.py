@@ -247,7 +247,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
         edge = (ACCURACY, ACCURACY + DELTA)
         rows = over(findings, settings_of((5, 10), accuracies=edge), 700_000)
-        print(f"\n5. False 'enough', a second layer better by {100 * DELTA:g} point, {grids:,} grids (limit {limit:.1%})")
+        print(f"\n5. False 'enough', a second layer better by {100 * DELTA:g} point (limit {limit:.1%})")
         print("seeds  texts  share    depths  '1 is enough'")
         for setting, shares in rows:
             print(f"{setting} {shares['enough at 1']:>14.1%}")

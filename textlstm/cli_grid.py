@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 Out = Annotated[Path | None, typer.Option("--out", help="folder of the runs; runs/<name> when absent")]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=0, help="runs at a time, in processes of their own; 0: one, in this process")
+    int | None,
+    typer.Option("--workers", min=0, help="runs at a time, each in a process of its own; 0: one, in this one"),
 ]
 RayAddress = Annotated[
     str | None,

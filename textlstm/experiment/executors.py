@@ -139,7 +139,8 @@ class Processes:
                     raise TrainingError(
                         f"{_STILLBORN} worker processes in a row ended before they could begin (the last with exit code"
                         f" {worker.process.exitcode}); they import the script that started them, so most likely it runs"
-                        " the grid without `if __name__ == '__main__':` around it. Add that, or set workers to 0, which trains in the script itself."
+                        " the grid without `if __name__ == '__main__':` around it. Add that, or set workers to 0, which"
+                        " trains in the script itself."
                     )
                 if isinstance(outcome, Failure):
                     failed.add(folder)
