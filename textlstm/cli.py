@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from textlstm import cli_options as opt
+from textlstm.cli_advise import advise
 from textlstm.cli_grid import compare, run
 from textlstm.cli_inference import evaluate, predict
 from textlstm.cli_recipes import recipes_app
@@ -67,6 +68,7 @@ def _before_any_command(
 
 app.command(short_help="Compare depths as a recipe says.")(run)
 app.command(short_help="Compare depths on your own data.")(compare)
+app.command(short_help="Say how many layers pay on your own data.")(advise)
 
 
 @app.command(short_help="Train one classifier and save it.")
