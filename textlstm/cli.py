@@ -88,6 +88,7 @@ def train(
     join: opt.Join = None,
     pooling: opt.Pooling = None,
     tokenizer: opt.Tokenizer = None,
+    embeddings: opt.Embeddings = None,
     max_length: opt.MaxLength = None,
     epochs: opt.Epochs = None,
     batch_size: opt.BatchSize = None,
@@ -159,6 +160,15 @@ def check(
     test: opt.Test = None,
     max_length: Annotated[int, typer.Option("--max-length", help="tokens beyond which texts count as truncated")] = 256,
     on_bad_rows: opt.OnBadRows = None,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(
+            "--embeddings",
+            metavar="SOURCE",
+            help="pretrained vectors: how much of the texts they cover, and what they miss",
+            show_default=False,
+        ),
+    ] = None,
     against: Annotated[
         list[str] | None,
         typer.Option(
@@ -171,7 +181,7 @@ def check(
     as_json: opt.AsJson = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Report on data before training: rows, labels, lengths, duplicates, conflicts, vocabulary, rows shared."""
+    """Report on data before training: rows, labels, lengths, duplicates, vocabulary, rows shared, vectors' coverage."""
     from textlstm.text.checks import check_data, format_report
     from textlstm.text.datasets import load_data
     from textlstm.text.protocol import load_recipe_data
@@ -179,4 +189,11 @@ def check(
     loaded = load_recipe_data(opt.recipe_for(data, ctx.params, name="check"))
     others = [load_data(other, on_bad_rows="drop") for other in against or []]
     report = check_data(loaded, max_length=max_length, against=others)
-    typer.echo(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) if as_json else format_report(report))
+    facts, lines = report.to_dict(), [format_report(report)]
+    if embeddings is not None:
+        from textlstm.text.coverage import data_coverage, format_coverage
+
+        told, covered = data_coverage(embeddings, {name: split.texts for name, split in loaded.splits.items()})
+        facts["embeddings"] = {"notes": told, **{name: split.to_dict() for name, split in covered.items()}}
+        lines += ["", format_coverage(told, covered)]
+    typer.echo(json.dumps(facts, indent=1, ensure_ascii=False) if as_json else "\n".join(lines))

@@ -99,6 +99,7 @@ def compare(
     join: opt.Join = None,
     pooling: opt.Pooling = None,
     tokenizer: opt.Tokenizer = None,
+    embeddings: opt.Embeddings = None,
     max_length: opt.MaxLength = None,
     epochs: opt.Epochs = None,
     batch_size: opt.BatchSize = None,

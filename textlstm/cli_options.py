@@ -64,7 +64,7 @@ Join = _option("--join", str)
 Pooling = _option("--pooling", str)
 Embeddings = Annotated[
     str | None,
-    typer.Option("--embeddings", metavar="PATH", help=describe_key("embeddings.source"), show_default=False),
+    typer.Option("--embeddings", metavar="SOURCE", help=describe_key("embeddings.source"), show_default=False),
 ]
 MaxLength = _option("--max-length", int)
 Epochs = _option("--epochs", int)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from textlstm.errors import DataError
-from textlstm.text.vector_tables import word_pieces
+from textlstm.text.vector_lookup import word_pieces
 from textlstm.text.word_matching import MISSING
 
 Missing = Literal["mean", "random", "zero"]

@@ -1,4 +1,4 @@
-"""How much of a text pretrained vectors cover: by word and by occurrence, how each was found, and what is missed most."""
+"""How much of a text pretrained vectors cover: by word and by occurrence, how each was found, what is missed most."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def coverage_of(words: Sequence[str], counts: np.ndarray, ranks: np.ndarray) -> 
         tokens=int(counts.sum()),
         tokens_found=int(counts[found].sum()),
         how=how,
-        misses=[(words[index], int(counts[index])) for index in lost],
+        misses=[(words[index], int(counts[index])) for index in lost.tolist()],
     )
 
 
@@ -114,6 +114,23 @@ def count_types(texts: Sequence[str] | pa.Array | pa.ChunkedArray, *, lowercase:
         seen.update(word for word, _ in cut(normalize("\n".join(chunk))))
     ordered = sorted(seen.items(), key=lambda item: (-item[1], item[0]))
     return [word for word, _ in ordered], np.array([count for _, count in ordered], dtype=np.int64)
+
+
+def format_coverage(notes: Sequence[str], covered: dict[str, Coverage]) -> str:
+    """Put the coverage of several splits into lines for a terminal.
+
+    Args:
+        notes: sentences on the source.
+        covered: coverage by split.
+
+    Returns:
+        Lines: the source and its damage, then each split's shares, ways and most frequent misses.
+    """
+    lines = [f"pretrained vectors: {notes[0]}", *(f"  {note}" for note in notes[1:])]
+    for name, coverage in covered.items():
+        first, *rest = coverage.describe()
+        lines += [f"  {name}: {first}", *(f"    {line}" for line in rest)]
+    return "\n".join(lines)
 
 
 def data_coverage(

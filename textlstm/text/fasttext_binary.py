@@ -16,14 +16,14 @@ rows alone. The matrix is read once from front to back, so a packed file is read
 from __future__ import annotations
 
 import struct
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 
 from textlstm.errors import DataError
+from textlstm.text.vector_places import BROKEN
 from textlstm.text.vector_report import VectorReport, WordVectors
 from textlstm.text.word_matching import MISSING, SUBWORDS, WordMatcher
 
@@ -152,7 +152,7 @@ def bucket_of(ngram: bytes, buckets: int) -> int:
     return value % buckets
 
 
-def read_fasttext(file: BinaryIO, words: list[str], *, name: str) -> WordVectors:
+def read_fasttext(file: BinaryIO, words: Sequence[str], *, name: str) -> WordVectors:
     """Read the vectors of needed words.
 
     Args:
@@ -168,11 +168,11 @@ def read_fasttext(file: BinaryIO, words: list[str], *, name: str) -> WordVectors
     """
     try:
         return _read(file, words, name)
-    except (EOFError, zlib.error):
+    except BROKEN:
         raise DataError(f"{name} is a packed fastText model that was cut off or damaged; fetch it again.") from None
 
 
-def _read(file: BinaryIO, words: list[str], name: str) -> WordVectors:
+def _read(file: BinaryIO, words: Sequence[str], name: str) -> WordVectors:
     header = read_header(file, name=name)
     report = VectorReport(name, "fastText model", header.width, header.words)
     matcher = WordMatcher(words)
@@ -197,15 +197,15 @@ def _read(file: BinaryIO, words: list[str], name: str) -> WordVectors:
         raise DataError(f"{name} has {height:,} rows and {header.words:,} words with {header.buckets:,} buckets.")
     parts: list[tuple[int, int]] = []  # needed word, row of the matrix
     for row, word in enumerate(words):
-        index, raw = listed.get(row, (None, word.encode("utf-8", "replace")))
-        if index is not None:
+        index, raw = listed.get(row, (-1, word.encode("utf-8", "replace")))
+        if index >= 0:
             parts.append((row, index))
         if raw == _END_OF_SENTENCE or header.buckets <= 0:
             continue
         before = len(parts)
         for ngram in character_ngrams(raw, shortest=header.shortest, longest=header.longest):
             parts.append((row, header.words + bucket_of(ngram, header.buckets)))
-        if index is None and len(parts) > before:
+        if index < 0 and len(parts) > before:
             matcher.ranks[row] = SUBWORDS
     rows = _mean_of_rows(file, np.array(parts, dtype=np.int64).reshape(-1, 2), (len(words), height, width), name)
     rows[matcher.ranks == MISSING] = 0

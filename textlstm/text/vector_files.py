@@ -9,7 +9,6 @@ is not UTF-8 is read as cp1252, the encoding of old Windows files.
 from __future__ import annotations
 
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import BinaryIO
 import numpy as np
 
 from textlstm.errors import DataError
+from textlstm.text.vector_places import BROKEN
 from textlstm.text.vector_report import VectorReport, WordVectors
 from textlstm.text.word_matching import WordMatcher
 
@@ -68,7 +68,7 @@ def layout_of(head: bytes, *, name: str) -> Layout:
     header = _HEADER.fullmatch(first)
     body = rest if header else head
     lines = [line for line in body.split(b"\n")[:_SAMPLED_LINES] if line.strip()]
-    if len(lines) > 1 and len(body) > sum(map(len, lines)) - 1:
+    if len(lines) > 1:
         lines = lines[:-1]  # the head may end inside it
     widths = Counter(width for line in lines if (width := _values(line)))
     if not widths:
@@ -163,7 +163,7 @@ def read_text(file: BinaryIO, matcher: WordMatcher, layout: Layout, *, name: str
                     served.add(word)
                     rows[matcher.rows_of(word)] = vector
             report.words += 1
-    except (EOFError, zlib.error):  # an archive without its end
+    except BROKEN:  # an archive without its end
         report.count("cut off", number + 1)
     _check_header(report, layout)
     report.refuse_ruins()
@@ -180,11 +180,7 @@ def _parse(values: bytes, width: int) -> np.ndarray | None:
 
 
 def _odd_line(line: bytes, width: int) -> tuple[bytes, bytes] | str:
-    """Take apart a line with another number of separators than the others.
-
-    Returns:
-        Word and values, or what is wrong; an empty string for an empty line.
-    """
+    """Take apart a line of another number of separators: word and values, or what is wrong ("" for an empty line)."""
     fields = line.split()
     if not fields:
         return ""
@@ -260,7 +256,7 @@ def _binary_records(file: BinaryIO, layout: Layout, report: VectorReport) -> Ite
         if end < 0 or end + 1 + size > len(buffer):
             try:
                 block = file.read(max(_BLOCK, size))
-            except (EOFError, zlib.error):  # an archive without its end
+            except BROKEN:  # an archive without its end
                 block = b""
             if not block:
                 if buffer[position:].strip(b"\n"):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -18,6 +20,8 @@ from textlstm.errors import DataError
 
 HEAD = 1 << 18
 """Bytes of a file that are looked at to know its format."""
+BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
+"""What reading a damaged archive raises."""
 _BUFFER = 1 << 20
 _HUB = re.compile(
     r"(?:hf://)?(?P<datasets>datasets/)?(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?(?:/(?P<path>.+))?"
@@ -147,19 +151,20 @@ def opened(place: Place) -> Iterator[BinaryIO]:
         place: a file.
 
     Yields:
-        A buffered stream at its beginning; damaged archives raise EOFError or zlib.error where the damage is.
+        A buffered stream at its beginning, behind a byte order mark; archives raise `BROKEN` where they are damaged.
     """
-    with place.path.open("rb", buffering=_BUFFER) as plain:
+    with ExitStack() as stack:
+        plain = file = cast(io.BufferedReader, stack.enter_context(place.path.open("rb", buffering=_BUFFER)))
+        inner: object = None
         if place.member is not None:
-            with zipfile.ZipFile(plain) as archive, archive.open(place.member) as inner:
-                yield io.BufferedReader(cast(io.RawIOBase, inner), _BUFFER)
-            return
-        packed = plain.peek(2)[:2] == b"\x1f\x8b"
-        if packed:
-            with gzip.open(plain) as inner:
-                yield io.BufferedReader(cast(io.RawIOBase, inner), _BUFFER)
-        else:
-            yield plain
+            inner = stack.enter_context(stack.enter_context(zipfile.ZipFile(plain)).open(place.member))
+        elif plain.peek(2)[:2] == b"\x1f\x8b":
+            inner = stack.enter_context(gzip.open(plain))
+        if inner is not None:
+            file = io.BufferedReader(cast(io.RawIOBase, inner), _BUFFER)
+        if file.peek(3)[:3] == codecs.BOM_UTF8:
+            file.read(3)
+        yield file
 
 
 def head_of(place: Place) -> bytes:
@@ -172,10 +177,16 @@ def head_of(place: Place) -> bytes:
         At most `HEAD` bytes, unpacked.
 
     Raises:
-        DataError: the file is empty, a pickle, a web page or a pointer to a file that was not fetched.
+        DataError: the file is empty, a pickle, a web page, a pointer to a file that was not fetched, or an archive
+            that is damaged at its beginning.
     """
-    with opened(place) as file:
-        head = file.read(HEAD)
+    try:
+        with opened(place) as file:
+            head = file.read(HEAD)
+    except (*BROKEN, RuntimeError) as error:  # zipfile's RuntimeError: a password, or a method that it lacks
+        raise DataError(
+            f"{place.name} is an archive whose beginning cannot be unpacked ({error}); fetch it again, or unpack it."
+        ) from None
     problem = None
     if not head.strip():
         problem = f"{place.name} is empty; fetch it again."

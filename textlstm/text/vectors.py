@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textlstm.errors import DataError
-from textlstm.text import fasttext_binary, vector_files, vector_tables
+from textlstm.text import fasttext_binary, vector_files, vector_lookup, vector_tables
 from textlstm.text.vector_places import Place, digest_of, find_place, head_of, opened
 from textlstm.text.vector_report import WordVectors
 from textlstm.text.vector_tables import Table
@@ -42,7 +42,7 @@ def read_vectors(source: str, words: Sequence[str]) -> WordVectors:
     place = find_place(source)
     head = b"" if place.is_folder else head_of(place)
     if (table := _table(place, head)) is not None:
-        return vector_tables.read_table(table, words)
+        return vector_lookup.read_table(table, words)
     with opened(place) as file:
         if head.startswith(fasttext_binary.MAGIC):
             return fasttext_binary.read_fasttext(file, words, name=source)
@@ -67,7 +67,7 @@ def piece_vectors(source: str, pieces: Sequence[str]) -> WordVectors | None:
     """
     place = find_place(source)
     table = _table(place, b"" if place.is_folder else head_of(place))
-    return None if table is None else vector_tables.read_pieces(table, pieces)
+    return None if table is None else vector_lookup.read_pieces(table, pieces)
 
 
 def vector_width(source: str) -> int:
@@ -109,7 +109,7 @@ def source_words(source: str, limit: int) -> list[str]:
     place = find_place(source)
     head = b"" if place.is_folder else head_of(place)
     if (table := _table(place, head)) is not None:
-        return vector_tables.whole_words(table, limit)
+        return vector_lookup.whole_words(table, limit)
     with opened(place) as file:
         if head.startswith(fasttext_binary.MAGIC):
             header = fasttext_binary.read_header(file, name=source)

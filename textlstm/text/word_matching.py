@@ -1,4 +1,4 @@
-"""Which words of a vector file stand for the words that are needed: exact first, then looser forms in a stated order."""
+"""Which words of a vector file stand for the needed words: exact first, then looser forms in a stated order."""
 
 from __future__ import annotations
 
