@@ -137,8 +137,8 @@ class EmbeddingsSection(Section):
     extra_words: int = Field(
         0,
         ge=0,
-        description="first words of the source that are kept in the vocabulary though no training text has them, so that"
-        " texts to come are read better; word tokenizers only",
+        description="first words of the source that are kept in the vocabulary though no training text has them, so"
+        " that texts to come are read better; word tokenizers only",
     )
 
 
