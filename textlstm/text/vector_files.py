@@ -232,6 +232,9 @@ def read_binary(file: BinaryIO, matcher: WordMatcher, layout: Layout, *, name: s
         if not word:
             report.count("empty word", number)
             continue
+        if b"\0" in word or b"\n" in word:  # the thread is lost: these are values
+            report.count("unreadable word", number)
+            continue
         key = word if word.isascii() else _as_utf8(word, report, number)
         if key in matcher:
             vector = np.frombuffer(values, dtype="<f4")

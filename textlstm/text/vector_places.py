@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, cast
 
 from textlstm.errors import DataError
@@ -22,6 +22,7 @@ HEAD = 1 << 18
 """Bytes of a file that are looked at to know its format."""
 BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
 """What reading a damaged archive raises."""
+_GZIP = b"\x1f\x8b"
 _BUFFER = 1 << 20
 _HUB = re.compile(
     r"(?:hf://)?(?P<datasets>datasets/)?(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?(?:/(?P<path>.+))?"
@@ -50,9 +51,12 @@ class Place:
         return self.path.is_dir()
 
     @property
-    def inner_name(self) -> str:
-        """The name of the file, or of the one inside the archive."""
-        return PurePosixPath(self.member).name if self.member else self.path.name
+    def is_packed(self) -> bool:
+        """Whether it is an archive, of gzip or zip."""
+        if self.member is not None:
+            return True
+        with self.path.open("rb") as file:
+            return file.read(2) == _GZIP
 
 
 def find_place(source: str) -> Place:
@@ -158,7 +162,7 @@ def opened(place: Place) -> Iterator[BinaryIO]:
         inner: object = None
         if place.member is not None:
             inner = stack.enter_context(stack.enter_context(zipfile.ZipFile(plain)).open(place.member))
-        elif plain.peek(2)[:2] == b"\x1f\x8b":
+        elif plain.peek(2)[:2] == _GZIP:
             inner = stack.enter_context(gzip.open(plain))
         if inner is not None:
             file = io.BufferedReader(cast(io.RawIOBase, inner), _BUFFER)

@@ -140,7 +140,7 @@ def _table(place: Place, head: bytes) -> Table | None:
         return vector_tables.folder_table(place.path, name=place.name)
     numpy_file = head.startswith(b"\x93NUMPY") or (head.startswith(b"PK\x03\x04") and place.path.suffix == ".npz")
     tensors = head[8:9] == b"{" and int.from_bytes(head[:8], "little") < place.path.stat().st_size
-    if (numpy_file or tensors) and (place.member is not None or head[:2] == b"\x1f\x8b"):
+    if (numpy_file or tensors) and place.is_packed:
         raise DataError(f"{place.name} is a table inside an archive; unpack it, with its vocabulary beside it.")
     if numpy_file:
         return vector_tables.numpy_table(place.path, name=place.name)
