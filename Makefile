@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart install test test-all check fix bench clean
+.PHONY: quickstart install test test-all check fix docs bench clean
 
 quickstart: $(READY)  ## the main job on an embedded corpus: layers x data sizes x seeds
 	$(BIN)/textlstm run quickstart
@@ -34,6 +34,10 @@ bench: $(READY)  ## the measured claims; needs TEXTLSTM_DATA_DIR and an idle mac
 	$(BIN)/python benchmarks/interval_coverage.py
 	$(BIN)/python benchmarks/sweep_overhead.py
 	$(BIN)/python benchmarks/report_speed.py
+
+docs: $(READY)  ## the documentation site, in site/
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:  ## the virtual environment and caches; runs are kept
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
