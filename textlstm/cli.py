@@ -18,6 +18,7 @@ from textlstm.cli_advise import advise
 from textlstm.cli_grid import compare, run
 from textlstm.cli_inference import evaluate, predict
 from textlstm.cli_recipes import recipes_app
+from textlstm.cli_release import pull, push
 from textlstm.cli_runs import report, status
 from textlstm.errors import TextLSTMError
 
@@ -143,6 +144,8 @@ def train(
 
 app.command(short_help="Score a model on labeled data.")(evaluate)
 app.command(short_help="Label texts with a model.")(predict)
+app.command(short_help="Publish a model on the Hub.")(push)
+app.command(short_help="Fetch a published model.")(pull)
 app.command(short_help="Show how far a sweep is.")(status)
 app.command(short_help="Write the report of finished runs anew.")(report)
 

@@ -52,7 +52,7 @@ def push(
         raise RecipeError("push was given --out, which has no effect without --dry-run; add that, or leave it out.")
     check_repo_id(repo_id)
     quiet_libraries()
-    about = {"license": license_id, "languages": tuple(language or ()), "onnx": onnx}
+    languages = tuple(language or ())
 
     def tell(sentence: str) -> None:
         if not quiet:
@@ -60,7 +60,15 @@ def push(
 
     if dry_run:
         folder = out or model.absolute().with_name(f"{model.absolute().name}-published")
-        bundle = write_bundle(model, opt.writable_folder(folder), repo_id=repo_id, grid=grid, **about)
+        bundle = write_bundle(
+            model,
+            opt.writable_folder(folder),
+            repo_id=repo_id,
+            grid=grid,
+            license=license_id,
+            languages=languages,
+            onnx=onnx,
+        )
         for note in bundle.notes:
             tell(note)
         if as_json:
@@ -79,8 +87,10 @@ def push(
         create_pr=create_pr,
         message=message or MESSAGE,
         grid=grid,
+        license=license_id,
+        languages=languages,
+        onnx=onnx,
         tell=tell,
-        **about,
     )
     if as_json:
         typer.echo(json.dumps(asdict(pushed), indent=1))

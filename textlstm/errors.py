@@ -6,7 +6,7 @@
     ├── ModelError              a model folder is missing, incomplete or of another kind
     ├── RunFolderError          a folder of runs holds something else than was asked for
     ├── MissingExtraError       an optional part of the toolkit is not installed
-    ├── HubError                a Hub refused, could not be reached, or must not get what was to be published (exit code 1)
+    ├── HubError                a Hub refused, was out of reach, or must not get what was to be published (exit code 1)
     └── TrainingError           a run began and could not end well (exit code 1)
         └── NonFiniteLossError  the loss became NaN or infinite
 

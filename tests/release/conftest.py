@@ -14,7 +14,7 @@ def hub(monkeypatch, tmp_path):
     """A server; the client finds its token in the environment, does not wait between tries, and uses no Xet."""
     import huggingface_hub.utils._http as http
     from huggingface_hub import constants
-    from huggingface_hub.utils import close_session
+    from huggingface_hub.utils import close_session, httpx
 
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -22,6 +22,10 @@ def hub(monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
     naps = []
     monkeypatch.setattr(http, "time", types.SimpleNamespace(sleep=naps.append))
+    # The client's own, without the certificates that loopback has no use for: it opens a new one after each break.
+    settings = {"event_hooks": {"request": [http.hf_request_event_hook]}, "follow_redirects": True, "timeout": None}
+    monkeypatch.setattr(http, "_GLOBAL_CLIENT_FACTORY", lambda: httpx.Client(**settings, verify=False))
+    close_session()
     with HubServer() as server:
         server.naps = naps
         yield server

@@ -37,7 +37,7 @@ class Fault:
     kind: int | str
     times: int = 1
     headers: dict = field(default_factory=dict)
-    seconds: float = 0.3
+    seconds: float = 0.1
     seen: int = 0
 
 
@@ -97,6 +97,11 @@ class HubServer:
         self.faults.append(fault)
         return fault
 
+    def seed(self, repo_id, files, title):
+        """Make a repository of two commits without asking: the empty one and `files`."""
+        empty = Commit(_oid(repo_id, {}), {}, "initial commit", "")
+        self.repos[repo_id] = Repo(False, {"main": [Commit(_oid(empty.oid, files), dict(files), title, ""), empty]})
+
     def files(self, repo_id, revision="main"):
         """What a revision holds: bytes by path."""
         repo = self.repos.get(repo_id)
@@ -151,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
                 fault.seen += 1
         try:
             if fault and fault.kind == "reset":
-                self.rfile.readline()
+                self.rfile.read(min(int(self.headers.get("Content-Length") or 0), 1))  # in the midst of the body
                 raise _Broken
             self.body = self.read_body()
             if fault and isinstance(fault.kind, int):

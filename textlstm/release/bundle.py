@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -19,17 +18,12 @@ from textlstm.errors import ModelError, RunFolderError
 from textlstm.release.card import SPLITS, CardContent, model_card
 from textlstm.release.pictures import depth_figure, reliability, reliability_figure, write_pictures
 from textlstm.release.privacy import OWN_DATA, public_recipe_yaml, public_run, refuse_private
+from textlstm.release.speed import measure_speed as timed_forms
 from textlstm.results import PREDICTIONS_FILE, RECIPE_FILE, RESULT_FILE, Run, read_predictions, read_run
-
-if TYPE_CHECKING:
-    from textlstm.inference.latency import Latency
-    from textlstm.model import TextLSTMConfig
 
 CARD_FILE = "README.md"
 METRICS_FILE = "metrics.json"
 WEIGHTS_FILE = "model.safetensors"
-LATENCY_TOKENS = 64
-LATENCY_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -107,25 +101,25 @@ def write_bundle(
     else:
         (out / METRICS_FILE).write_text(run.model_dump_json(indent=1) + "\n", "utf-8")
         (out / RECIPE_FILE).write_text(public_recipe_yaml(run), "utf-8")
-    exported = onnx and _add_onnx(source, out, notes)
+    graphs = _add_onnx(source, out, notes) if onnx else ()
     figures = _figures(source, run, comparison)
     depths = len(depths_in_order(comparison)) if comparison else 1
     pictures = write_pictures(list(figures.values()), out, depths=depths) if figures else {}
-    latency = _latency(classifier.model.config) if measure_speed else None
+    speed = timed_forms(classifier.model.config, out) if measure_speed else {}
     content = CardContent(
         repo_id=repo_id,
         config=json.loads((out / "config.json").read_text("utf-8")),
         max_length=classifier.max_length,
         run=run,
         sizes=_sizes(out),
-        latency=latency,
-        tokens=LATENCY_TOKENS,
+        speed=speed,
         comparison=comparison,
         pictures=pictures,
         figures=figures,
         license=license,
         languages=tuple(languages),
-        onnx=exported,
+        onnx=bool(graphs),
+        notes=graphs,
         calibration=calibration,
     )
     (out / CARD_FILE).write_text(model_card(content), "utf-8")
@@ -177,9 +171,9 @@ def _summary(grid: Path) -> Comparison | None:
 def _run_of(source: Path) -> Run | None:
     """The run behind a model, as it may be published: its own, or the one that a published model brings along."""
     if (source / RESULT_FILE).exists():
-        return public_run(read_run(source))
+        return public_run(read_run(source), source)
     try:
-        return public_run(Run.model_validate_json((source / METRICS_FILE).read_text("utf-8")))
+        return public_run(Run.model_validate_json((source / METRICS_FILE).read_text("utf-8")), source)
     except (FileNotFoundError, ValidationError):  # another tool's metrics.json is no record of ours
         return None
 
@@ -194,12 +188,22 @@ def _drop_paths(out: Path) -> None:
             path.write_text(json.dumps(kept, indent=2, ensure_ascii=False, sort_keys=True) + "\n", "utf-8")
 
 
-def _add_onnx(source: Path, out: Path, notes: list[str]) -> bool:
-    """Add the ONNX files, where their libraries are installed."""
+def _add_onnx(source: Path, out: Path, notes: list[str]) -> tuple[str, ...]:
+    """Add the ONNX files that answer as the model does; gives a sentence on each, none where there is no file."""
     if any(find_spec(name) is None for name in ("onnx", "onnxruntime", "onnxscript")):
         notes.append("The ONNX files are left out, because the extra is not installed: pip install 'textlstm[onnx]'.")
-        return False
-    return False
+        return ()
+    from textlstm.inference.export import PARITY_NAME, export_onnx
+    from textlstm.inference.model_files import ONNX_FOLDER
+
+    folder = out / ONNX_FOLDER
+    try:
+        written = export_onnx(source, out=folder, int8=True)
+    except ModelError as error:  # an 8-bit file that answers otherwise is no reason not to publish the others
+        notes.append(f"{error} The ONNX file of 8 bits is left out.")
+        written = export_onnx(source, out=folder)
+    (folder / PARITY_NAME).unlink()  # names the author's data; the card says what it says
+    return tuple(f"onnx/{file.path.name}, {file.parity.describe()}." for file in written)
 
 
 def _figures(source: Path, run: Run | None, comparison: Comparison | None) -> dict[str, Figure]:
@@ -213,16 +217,6 @@ def _figures(source: Path, run: Run | None, comparison: Comparison | None) -> di
     if comparison is not None and (chart := depth_figure(comparison)):
         found.append(chart)
     return {figure.name: figure for figure in found}
-
-
-def _latency(config: TextLSTMConfig) -> Latency:
-    """Time such a model on one CPU thread."""
-    from textlstm.inference.latency import measure_latency
-
-    timed = measure_latency(
-        {"model": config}, tokens=LATENCY_TOKENS, batch_sizes=(1, 32), repeats=30, seconds=LATENCY_SECONDS / 2
-    )
-    return timed["model"]
 
 
 def _sizes(folder: Path) -> dict[str, int]:

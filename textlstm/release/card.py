@@ -13,9 +13,9 @@ from textlstm.analysis.figures import Figure, Table
 from textlstm.analysis.summary import Comparison
 from textlstm.analysis.wording import count, interval, measure, nats, percent, plain_text
 from textlstm.inference.calibration import Calibration
-from textlstm.inference.latency import Latency
 from textlstm.recipe import Recipe
 from textlstm.release.privacy import OWN_DATA, hub_dataset
+from textlstm.release.speed import TOKENS, Timed
 from textlstm.results import Estimate, Run, SplitMetrics
 
 _TEMPLATE = "model_card.md.j2"
@@ -40,16 +40,14 @@ class CardContent:
         max_length: tokens that the model reads of a text.
         run: how it was trained and what it scores, as `public_run` gives it.
         sizes: bytes by published file.
-        latency: what it takes on this machine's CPU.
-        tokens: length of the texts that latency was measured with.
-        threads: that latency was measured with.
+        speed: what it takes on this machine's CPU, as `measure_speed` gives it.
         comparison: the grid that its depth was chosen from.
         pictures: path of each picture by its chart's name.
         figures: the charts.
         license: identifier, such as "apache-2.0".
         languages: codes, such as "en".
         onnx: whether the ONNX files are there.
-        notes: sentences on the ONNX files.
+        notes: a sentence on each ONNX file.
         calibration: the temperature that was fitted for the model.
     """
 
@@ -58,9 +56,7 @@ class CardContent:
     max_length: int
     run: Run | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
-    latency: Latency | None = None
-    tokens: int = 0
-    threads: int = 1
+    speed: Timed = field(default_factory=dict)
     comparison: Comparison | None = None
     pictures: Mapping[str, str] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
@@ -180,14 +176,32 @@ def _body(content: CardContent) -> str:
         classes=_class_table(run.metrics[content.split]) if run and content.split else None,
         comparison_table=_comparison_table(content.comparison),
         sizes=_size_table(content.sizes),
-        latency=_latency_table(content.latency),
+        speed=_speed_table(content.speed),
+        tokens=TOKENS,
         command=training_command(run) if run else "",
         snippets=snippets(content.repo_id, multi_label=content.multi_label),
         limits=_limits(content),
+        body=_what_it_is(content),
         title=content.repo_id.rpartition("/")[2],
         trained_with=_versions(run),
         citation=_CITATION,
     )
+
+
+def _what_it_is(content: CardContent) -> str:
+    """Name the parts that the model is built of."""
+    config = content.config
+    depth, width = config["num_layers"], config["hidden_size"]
+    direction = "bidirectional " if config["bidirectional"] else ""
+    stack = f"{depth} stacked {direction}LSTM layers" if depth > 1 else f"one {direction}LSTM layer"
+    if depth and config["bidirectional"]:
+        stack += f" ({width} units in each direction)"
+    elif depth:
+        stack += f" ({width} units)"
+    vectors = (content.run.settings.get("embeddings") or {}).get("source") if content.run else None
+    start = "that started from pretrained vectors" if vectors else "trained from scratch"
+    embeddings = f"embeddings of {config['embedding_size']} numbers{f' {start}' if content.run else ''}"
+    return f"{stack} on {embeddings}" if depth else f"pooled {embeddings}, without an LSTM layer"
 
 
 def training_command(run: Run) -> str:
@@ -299,12 +313,14 @@ def size_words(size: int) -> str:
     return f"{measure(size / 1e3)} kB" if size < 1e6 else f"{measure(size / 1e6)} MB"
 
 
-def _latency_table(latency: Latency | None) -> Table | None:
-    """Milliseconds by batch size."""
-    if latency is None:
-        return None
-    rows = [[f"{size}", measure(median), measure(late)] for size, (median, late) in latency.milliseconds.items()]
-    return Table("", ["texts at a time", "median (ms)", "95th percentile (ms)"], rows)
+def _speed_table(speed: Timed) -> Table | None:
+    """Milliseconds by what runs and by batch size."""
+    rows = [
+        [words, f"{size}", measure(median), measure(late)]
+        for words, times in speed.items()
+        for size, (median, late) in times.items()
+    ]
+    return Table("", ["", "texts at a time", "median (ms)", "95th percentile (ms)"], rows) if rows else None
 
 
 def _versions(run: Run | None) -> str:
@@ -348,4 +364,4 @@ def _limits(content: CardContent) -> list[str]:
                 f"It is right on {percent(metrics['train'].accuracy.value)} % of its training rows and on"
                 f" {percent(metrics[split].accuracy.value)} % of the {split} rows: it has learned some by heart."
             )
-    return said + content.run.data.notes
+    return said

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from textlstm.errors import HubError, ModelError, RecipeError, RunFolderError
 from textlstm.release.bundle import Bundle, write_bundle
-from textlstm.release.hub_errors import NO_TOKEN, client_errors, explain, plain_errors, unclear
+from textlstm.release.hub_errors import NOT_LOGGED_IN, client_errors, explain, plain_errors, unclear
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -169,7 +169,7 @@ def push_bundle(
     speak = tell or _silent
     api = _api(token, endpoint)
     if token is None and get_token() is None:
-        raise HubError(NO_TOKEN)
+        raise HubError(NOT_LOGGED_IN)
     with plain_errors(repo_id, api.endpoint, doing="push to"):
         head = _prepare(api, repo_id, private=private, revision=revision, create_pr=create_pr)
         present = {entry.path for entry in api.list_repo_tree(repo_id, recursive=True, revision=head)}
@@ -242,7 +242,7 @@ def check_repo_id(repo_id: str) -> None:
         RecipeError: it is not of the form USER/NAME, or has letters that the Hub does not take.
     """
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils._validators import validate_repo_id
 
     try:
         validate_repo_id(repo_id)

@@ -73,9 +73,11 @@ def explain(error: BaseException, repo_id: str, endpoint: str, *, doing: str) ->
     if any(isinstance(cause, errors.OfflineModeIsEnabled) for cause in causes):
         return f"To {doing} {repo_id} needs a network, and HF_HUB_OFFLINE is set; unset it, or use --dry-run."
     if any(isinstance(cause, errors.LocalTokenNotFoundError) for cause in causes):
-        return NO_TOKEN
+        return NOT_LOGGED_IN
     answer = next((cause for cause in causes if isinstance(cause, errors.HfHubHTTPError)), None)
-    if answer is not None:
+    # The client words what a Hub finds wrong with a card by a ValueError of its own, in front of the answer.
+    worded = isinstance(error, ValueError) and not isinstance(error, errors.HfHubHTTPError)
+    if answer is not None and not worded:
         return _answered(answer, repo_id, endpoint, doing=doing)
     if unreachable(error):
         reason = without_tokens(" ".join(str(causes[-1]).split())) or type(causes[-1]).__name__
@@ -83,11 +85,16 @@ def explain(error: BaseException, repo_id: str, endpoint: str, *, doing: str) ->
             f"{endpoint} could not be reached, or broke off ({reason}); check the network and HF_ENDPOINT, and try"
             " again: what is uploaded already is not sent twice."
         )
+    if isinstance(error, KeyError | TypeError | AttributeError):
+        return (
+            f"{endpoint} was asked to {doing} {repo_id}, and its answer lacks what a Hub's has ({error}); check that"
+            " HF_ENDPOINT names a Hub, and try again."
+        )
     reason = without_tokens(": ".join(dict.fromkeys(" ".join(str(cause).split()) for cause in causes)))
-    return f"{endpoint} was asked to {doing} {repo_id}, and it did not work: {reason}"
+    return f"{endpoint} was asked to {doing} {repo_id}, and it did not work: {reason.rstrip('.')}."
 
 
-NO_TOKEN = (
+NOT_LOGGED_IN = (
     "A push needs an access token with the right to write, and none was found; run `hf auth login`, or set HF_TOKEN."
 )
 

@@ -73,7 +73,7 @@ def reliability_figure(summary: CalibrationSummary) -> Figure:
     y = alt.Y("accuracy:Q", title="accuracy (%)", scale=scale, axis=alt.Axis(tickCount=6))
     ideal = plot([{"confidence": at, "accuracy": at} for at in (low, 100)])
     base = plot(rows).encode(x=x, y=y)
-    words = "; ".join(f"{percent(c)} sure, {percent(a)} right" for c, a in _ends(summary))
+    words = "; ".join(f"{percent(c)} % sure, {percent(a)} % right" for c, a in _ends(summary))
     return Figure(
         name="reliability",
         title="Accuracy against confidence",

@@ -19,6 +19,10 @@ from textlstm.text.files import COMPRESSIONS, KIND_OF_SUFFIX
 OWN_DATA = "your-data"
 """Stands where a recipe named data on the author's machine."""
 
+_PLACES = (
+    ("tokenizer", "source", "your-tokenizer"),
+    ("embeddings", "source", "your-vectors"),
+)
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 _PUBLISHED = (
     r"README\.md|config\.json|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json"
@@ -33,65 +37,76 @@ _TOKENS = re.compile(rb"(?<!\w)hf_[A-Za-z0-9]{20,}|(?<!\w)gh[pousr]_[A-Za-z0-9]{
 _SHARED_NAMES = {"root", "user", "admin", "ubuntu", "runner", "jovyan", "home", "localhost", "docker", "node", "python"}
 
 
-def public_source(source: str) -> str:
+def public_source(source: str, beside: Path | None = None) -> str:
     """Name data as it may be published: an embedded corpus or a Hub id as it is, anything local by its kind alone.
 
     Args:
         source: `data.source`, `data.validation` or `data.test` of a recipe.
+        beside: as for `hub_dataset`.
 
     Returns:
         Such as "CogComp/trec", "pydocs" or "your-data.csv".
     """
-    if source.partition(":")[0] in CORPORA or hub_dataset(source):
+    if source.partition(":")[0] in CORPORA or hub_dataset(source, beside):
         return source
     suffix = "".join(part for part in Path(source).suffixes[-2:] if part in KIND_OF_SUFFIX or part in COMPRESSIONS)
     return OWN_DATA + suffix
 
 
-def hub_dataset(source: str) -> str | None:
+def hub_dataset(source: str, beside: Path | None = None) -> str | None:
     """Tell whether data came from the Hub.
 
     Args:
         source: as the recipe names it.
+        beside: the model's folder: `data/mine` may have been a path below one of its parents, from where it was
+            trained, and not below the folder that we are in.
 
     Returns:
         The Hub id; None for a path, an embedded corpus and data in memory.
     """
-    looks_local = Path(source).suffix.lower() in {*KIND_OF_SUFFIX, *COMPRESSIONS} or Path(source).exists()
-    return source if _HUB_ID.fullmatch(source) and not looks_local else None
+    if not _HUB_ID.fullmatch(source) or Path(source).suffix.lower() in {*KIND_OF_SUFFIX, *COMPRESSIONS}:
+        return None
+    folders = [Path.cwd(), *(beside.absolute().parents if beside else ())]
+    return None if any((folder / source).exists() for folder in folders) else source
 
 
-def public_recipe(settings: dict[str, Any]) -> dict[str, Any]:
+def public_recipe(settings: dict[str, Any], beside: Path | None = None) -> dict[str, Any]:
     """Take what is local out of a recipe's settings.
 
     Args:
         settings: `Run.settings`.
+        beside: as for `hub_dataset`.
 
     Returns:
-        A recipe's settings still, with data and tokenizer on the author's machine named by their kind.
+        A recipe's settings still, with data, tokenizer and vectors on the author's machine named by their kind.
     """
-    data = dict(settings.get("data", {}))
+    public = {key: dict(value) if isinstance(value, dict) else value for key, value in settings.items()}
+    data = public.get("data", {})
     for key in ("source", "validation", "test"):
         if data.get(key):
-            data[key] = public_source(str(data[key]))
-    tokenizer = dict(settings.get("tokenizer", {}))
-    if tokenizer.get("source") and not hub_dataset(str(tokenizer["source"])):
-        tokenizer["source"] = "your-tokenizer"
-    return {**settings, "data": data, "tokenizer": tokenizer}
+            data[key] = public_source(str(data[key]), beside)
+    if str(data.get("source", "")).startswith(OWN_DATA):
+        data["mirror"] = None  # a folder's name on the author's machine
+    for section, key, stand_in in _PLACES:
+        value = public.get(section, {}).get(key)
+        if value and not (str(value).startswith("hf://") or hub_dataset(str(value), beside)):
+            public[section][key] = stand_in
+    return public
 
 
-def public_run(run: Run) -> Run:
+def public_run(run: Run, beside: Path | None = None) -> Run:
     """Take what is local out of a run: paths in settings and data, and notes that could quote a path or a text.
 
     Args:
         run: as it was trained.
+        beside: as for `hub_dataset`.
 
     Returns:
         The same figures.
     """
     notes = [note for note in run.data.notes if not re.search(r"[/\\'\"“”‘’]", note)]
-    data = run.data.model_copy(update={"source": public_source(run.data.source), "notes": notes})
-    return run.model_copy(update={"settings": public_recipe(run.settings), "data": data})
+    data = run.data.model_copy(update={"source": public_source(run.data.source, beside), "notes": notes})
+    return run.model_copy(update={"settings": public_recipe(run.settings, beside), "data": data})
 
 
 def public_recipe_yaml(run: Run) -> str:
