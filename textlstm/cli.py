@@ -17,6 +17,7 @@ from textlstm import cli_options as opt
 from textlstm.cli_advise import advise
 from textlstm.cli_grid import compare, run
 from textlstm.cli_inference import evaluate, predict
+from textlstm.cli_inspect import inspect
 from textlstm.cli_recipes import recipes_app
 from textlstm.cli_release import pull, push
 from textlstm.cli_runs import report, status
@@ -99,6 +100,10 @@ def train(
     threads: opt.Threads = None,
     on_bad_rows: opt.OnBadRows = None,
     settings: opt.Settings = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="note gradients by layer, and how far they reach, on the way; inspect shows them"),
+    ] = False,
     as_json: opt.AsJson = False,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
@@ -120,7 +125,13 @@ def train(
         loaded = load_recipe_data(recipe)
         progress.note(loaded)
         quiet_libraries()
-        trained = finetune(recipe, loaded, out=out, listener=progress.update)
+        if watch:
+            from textlstm.analysis.diagnostics.notes import finetune_watched
+
+            trained, watching = finetune_watched(recipe, loaded, out=out, listener=progress.update)
+            progress.say(f"  watching took {100 * watching:.1f} % of the time of training")
+        else:
+            trained = finetune(recipe, loaded, out=out, listener=progress.update)
         for note in trained.data.notes[len(loaded.notes) :]:
             progress.say(f"  {note}")
     if not first:
@@ -146,6 +157,7 @@ app.command(short_help="Score a model on labeled data.")(evaluate)
 app.command(short_help="Label texts with a model.")(predict)
 app.command(short_help="Publish a model on the Hub.")(push)
 app.command(short_help="Fetch a published model.")(pull)
+app.command(short_help="Look inside a trained stack.")(inspect)
 app.command(short_help="Show how far a sweep is.")(status)
 app.command(short_help="Write the report of finished runs anew.")(report)
 

@@ -207,6 +207,20 @@ class AdviceProgress(_Display):
         self.task = self.bar.add_task("asking", total=None)
 
 
+class InspectProgress(_Display):
+    """The parts of an inspection as they begin."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        super().__init__(TextColumn("{task.description}"), quiet=quiet)
+        self.task = self.bar.add_task("loading", total=None)
+
+    def part(self, words: str) -> None:
+        """Show what is looked at now; off a terminal, print a line for it."""
+        self.bar.update(self.task, description=words)
+        if self.bar.disable:
+            self.say(words)
+
+
 class PredictProgress(_Display):
     """Rows done; their number is not known before a stream ends."""
 

@@ -1,4 +1,4 @@
-"""The frame that every page of the toolkit stands in: one file, charts that follow the theme, nothing from a network."""
+"""The frame of every page of the toolkit: one file, charts that follow the theme, nothing from a network."""
 
 from __future__ import annotations
 
@@ -57,13 +57,16 @@ def draw(figures: Sequence[Figure], *, depths: int) -> Drawing:
     return Drawing(specs, vectors, depths)
 
 
-def render_page(template: str, drawing: Drawing, *, pictures_folder: str = "", **content: object) -> str:
+def render_page(
+    template: str, drawing: Drawing, *, pictures_folder: str = "", styles: Sequence[str] = (), **content: object
+) -> str:
     """Fill a template that extends `frame.html.j2`.
 
     Args:
         template: its file below `templates/`.
         drawing: the page's charts.
         pictures_folder: where the page's reader finds pictures that the page has no room for; empty where nowhere.
+        styles: style sheets below `templates/` that this page needs beside `report.css`.
         **content: what the template shows; every text in it is escaped.
 
     Returns:
@@ -80,7 +83,8 @@ def render_page(template: str, drawing: Drawing, *, pictures_folder: str = "", *
         lstrip_blocks=True,
         finalize=lambda value: plain_text(value) if type(value) is str else value,
     )
-    style, script = (loader.get_source(environment, name)[0] for name in ("report.css", "report.js"))
+    style = "".join(loader.get_source(environment, name)[0] for name in ("report.css", *styles))
+    script = loader.get_source(environment, "report.js")[0]
     scripts = {"marker": _MARKER, "runtime": _runtime(), "script": script}
     return environment.get_template(template).render(
         pictures=embedded(drawing.vectors),

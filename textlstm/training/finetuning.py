@@ -166,6 +166,7 @@ def finetune(
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     listener: Listener | None = None,
+    watch: Callable[[Prepared], TrainingWatch[Any]] | None = None,
 ) -> Run:
     """Train one classifier, save it, and say what came of it.
 
@@ -177,6 +178,7 @@ def finetune(
         settings: recipe keys by dotted name that win over the recipe's, such as `{"model.num_layers": 2}`.
         out: folder for model, tokenizer and run; an interrupted run is resumed from checkpoints below it.
         listener: called after every update, and at the end.
+        watch: makes what takes notes on the way, of the rows drawn and encoded.
 
     Returns:
         The run.
@@ -189,11 +191,17 @@ def finetune(
     """
     chosen = _as_recipe(recipe, data, settings or {})
     loaded = data if data is None or isinstance(data, TextData) else load_recipe_data(chosen, source=data)
+    if out is not None:
+        refuse_finished(Path(out))
+    prepared, watching = None, None
+    if watch is not None:
+        prepared = prepare(chosen, loaded if loaded is not None else load_recipe_data(chosen))
+        watching = watch(prepared)
     if out is None:
-        return train(chosen, loaded, listener=listener).run
+        return train(chosen, loaded, prepared=prepared, listener=listener, watch=watching).run
     folder = Path(out)
-    refuse_finished(folder)
-    trained = train(chosen, loaded, checkpoints=folder / CHECKPOINTS_FOLDER, listener=listener)
+    checkpoints = folder / CHECKPOINTS_FOLDER
+    trained = train(chosen, loaded, prepared=prepared, checkpoints=checkpoints, listener=listener, watch=watching)
     if _writes_files():
         trained.save(folder)
         write_run(folder, trained.run, trained.predictions, chosen.to_yaml())

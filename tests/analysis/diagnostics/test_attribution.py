@@ -1,5 +1,6 @@
 """Integrated gradients: completeness, closed forms, whole words, and HTML that stays text."""
 
+import itertools
 import re
 from html.parser import HTMLParser
 
@@ -12,14 +13,12 @@ from hypothesis import strategies as st
 from textlstm.analysis.diagnostics import attribution as module
 from textlstm.analysis.diagnostics.attribution import (
     Attribution,
-    Word,
     attribute_texts,
     layer_agreement,
     layer_values,
-    merge_words,
-    shading_style,
-    token_places,
 )
+from textlstm.analysis.diagnostics.shading import shading_style
+from textlstm.analysis.diagnostics.words import Word, merge_words, token_places
 from textlstm.errors import MissingExtraError
 from textlstm.inference.predictor import Predictor
 from textlstm.inference.torch_classifier import TorchClassifier
@@ -153,7 +152,7 @@ def test_merging_loses_no_value_and_no_letter(pieces):
     assert sum(word.value for word in words) + other == pytest.approx(sum(values), abs=1e-9)
     # A token with a blank inside is one token to its tokenizer; nothing else may join what blanks part.
     assert "".join(word.text for word in words).replace(" ", "") == text.replace(" ", "")
-    assert all(left.end <= right.start for left, right in zip(words, words[1:], strict=False))
+    assert all(left.end <= right.start for left, right in itertools.pairwise(words))
 
 
 class _Plain(HTMLParser):
@@ -184,7 +183,7 @@ def test_any_text_stays_text(text, random):
     cuts = sorted(random.choices(range(len(text) + 1), k=4))
     words = [
         Word(text[start:end], start, end, random.uniform(-1, 1))
-        for start, end in zip(cuts, cuts[1:], strict=False)
+        for start, end in itertools.pairwise(cuts)
         if start < end
     ]
     page = Attribution(text, "<b>", 0.5, words, 0.0, 1.0, 0.0, 0.0, 32).to_html()

@@ -151,5 +151,5 @@ def test_bottom_gain_is_a_mean_of_logarithms():
 def test_nothing_to_measure_is_said():
     with pytest.raises(ModelError, match="has none"):
         gradient_reach(make_stack(num_layers=0, pooling="mean"), texts_of([3]))
-    with pytest.raises(DataError, match="no.* token|none with a token"):
+    with pytest.raises(DataError, match="none with a token"):
         gradient_reach(make_stack(), texts_of([0, 0]))

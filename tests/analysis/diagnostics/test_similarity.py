@@ -26,11 +26,11 @@ def related(seed, samples=40):
 def slow_hsic(x, y):
     """Equation 5 of Song et al. 2012, with its matrices."""
     n = len(x)
-    k, l = x @ x.T, y @ y.T
+    k, m = x @ x.T, y @ y.T
     np.fill_diagonal(k, 0.0)
-    np.fill_diagonal(l, 0.0)
+    np.fill_diagonal(m, 0.0)
     one = np.ones(n)
-    parts = np.trace(k @ l) + (one @ k @ one) * (one @ l @ one) / ((n - 1) * (n - 2)) - 2 * one @ k @ l @ one / (n - 2)
+    parts = np.trace(k @ m) + (one @ k @ one) * (one @ m @ one) / ((n - 1) * (n - 2)) - 2 * one @ k @ m @ one / (n - 2)
     return parts / (n * (n - 3))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import altair as alt
 
-from textlstm.analysis.charts.theme import Row, ink, line, plot, tips
+from textlstm.analysis.charts.theme import DASHES, Row, ink, line, plot, tips
 from textlstm.analysis.diagnostics.inspected import level_name
 from textlstm.analysis.figures import Figure, Table
 from textlstm.analysis.wording import file_name, interval
@@ -17,6 +18,10 @@ from textlstm.results import Estimate
 _WIDEST_GAIN = 4.0
 """Decimal logarithm at which the colors of a gain end; what is smaller or larger has the last color."""
 _SHOWN_DISTANCES = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+_SHORT_LEVEL = "datum.value == 'embeddings' ? 'emb.' : replace(datum.value, 'layer ', '')"
+"""A level's label where there is little room; the axis says that numbers are layers."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,16 @@ class Series:
     values: Sequence[Estimate | None]
 
 
-def gain_map(direction: str, gains: Sequence[Sequence[float | None]], *, small: bool) -> Figure:
+def gain_map(
+    direction: str, gains: Sequence[Sequence[float | None]], *, small: bool, span: float | None = None
+) -> Figure:
     """Draw a gradient's gain by level and distance.
 
     Args:
         direction: of reading, "forward" or "backward".
         gains: by level and distance, the embeddings first; None where nothing is known.
         small: whether another one stands beside it.
+        span: decimal logarithm at which the colors end, so that maps can be compared; what these gains need when None.
 
     Returns:
         A heat map with a logarithmic scale of colors around 1.
@@ -61,8 +69,7 @@ def gain_map(direction: str, gains: Sequence[Sequence[float | None]], *, small: 
                 )
     names = [level_name(level) for level in reversed(range(len(gains)))]
     shown = {"level": "from", "words": "words back", "gain": "gain"}
-    most = max((abs(float(row["height"])) for row in rows), default=1.0)
-    most = max(1.0, math.ceil(most))
+    most = gain_span([gains]) if span is None else span
     legend = alt.Legend(
         gradientLength=120,
         gradientThickness=10,
@@ -103,6 +110,20 @@ def gain_map(direction: str, gains: Sequence[Sequence[float | None]], *, small: 
         width=480 if small else 640,
         height=26 * len(gains) + 20,
     )
+
+
+def gain_span(maps: Sequence[Sequence[Sequence[float | None]]]) -> float:
+    """Find where the colors of some maps should end.
+
+    Args:
+        maps: gains by level and distance.
+
+    Returns:
+        A decimal logarithm, from 1 to 4.
+    """
+    known = [gain for levels in maps for level in levels for gain in level if gain is not None]
+    most = max((abs(math.log10(max(gain, 1e-30))) for gain in known), default=1.0)
+    return max(1.0, min(_WIDEST_GAIN, float(math.ceil(most))))
 
 
 def written_gain(gain: float) -> str:
@@ -170,7 +191,7 @@ def lines_by_level(
     caption: str = "",
     scale: float = 1.0,
     decimals: int = 2,
-    logarithmic: bool = False,
+    small: bool = True,
 ) -> Figure:
     """Draw figures by level, with their intervals; the first series is the one that a reader is to look at.
 
@@ -183,7 +204,7 @@ def lines_by_level(
         caption: how to read it.
         scale: what figures are multiplied by, such as 100 for shares in %.
         decimals: of the written figures.
-        logarithmic: whether the y axis is.
+        small: whether several stand in a row.
 
     Returns:
         A small line chart; series are told apart by dashes and shapes, and not by color.
@@ -196,29 +217,32 @@ def lines_by_level(
     ]
     shown = {"level": "level", "series": "of", "words": axis, "interval": "95 % interval"}
     names = [one.name for one in series]
-    several = len(series) > 1
-    legend = alt.Legend(title=None, symbolStrokeColor=ink("ink"), symbolFillColor=ink("paper")) if several else None
-    shape = alt.Shape(
-        "series:N", legend=legend, scale=alt.Scale(domain=names, range=["circle", "square", "triangle-up", "diamond"])
-    )
-    dash = alt.StrokeDash(
-        "series:N", legend=None, scale=alt.Scale(domain=names, range=[[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]])
-    )
-    first = alt.condition("datum.place == 0", alt.value(ink("ink")), alt.value(ink("muted")))
-    inside = alt.condition("datum.place == 0", alt.value(ink("ink")), alt.value(ink("paper")))
+    narrow: dict[str, Any] = {"columns": 3, "symbolSize": 50, "labelFontSize": 11, "columnPadding": 8} if small else {}
+    legend = alt.Legend(title=None, **narrow) if len(series) > 1 else None
+
+    def told_apart(values: Sequence[Any]) -> dict[str, Any]:
+        return {"legend": legend, "scale": alt.Scale(domain=names, range=list(values[: len(names)]))}
+
+    shape = alt.Shape("series:N", **told_apart(["circle", "square", "triangle-up", "diamond"]))
+    dash = alt.StrokeDash("series:N", **told_apart(DASHES))
+    # One channel, one legend: its symbols are then drawn as those of the chart.
+    stroke = alt.Stroke("series:N", **told_apart([ink(), *[ink("muted")] * 3]))
+    fill = alt.Fill("series:N", **told_apart([ink(), *[ink("paper")] * 3]))
     y = alt.Y(
         "value:Q",
         title=axis,
-        scale=alt.Scale(type="log" if logarithmic else "linear", zero=False, nice=True, padding=6),
-        axis=alt.Axis(tickCount=4, format="~g" if logarithmic else "~r"),
+        scale=alt.Scale(zero=False, nice=True, padding=6),
+        axis=alt.Axis(tickCount=4, format="~r"),
     )
-    base = plot(rows).encode(x=alt.X("level:N", title=None, sort=list(labels), axis=alt.Axis(labelAngle=0)))
+    base = plot(rows).encode(
+        x=alt.X("level:N", title="layer", sort=list(labels), axis=alt.Axis(labelAngle=0, labelExpr=_SHORT_LEVEL))
+    )
     ranged = base.transform_filter("isValid(datum.low)")
     chart = alt.layer(
-        ranged.mark_rule(strokeWidth=1.4).encode(y=alt.Y("low:Q", title=axis), y2="high:Q", stroke=first),
-        base.mark_line(strokeWidth=1.4).encode(y=y, strokeDash=dash, stroke=first),
+        ranged.mark_rule(strokeWidth=1.4).encode(y=alt.Y("low:Q", title=axis), y2="high:Q", stroke=stroke),
+        base.mark_line(strokeWidth=1.4).encode(y=y, strokeDash=dash, stroke=stroke),
         base.mark_point(size=55, opacity=1, strokeWidth=1.4).encode(
-            y=y, shape=shape, stroke=first, fill=inside, tooltip=tips(shown)
+            y=y, shape=shape, stroke=stroke, fill=fill, tooltip=tips(shown)
         ),
     )
     of_first = [row for row in rows if row["place"] == 0]
@@ -232,8 +256,8 @@ def lines_by_level(
         data=Table(title, list(shown.values()), [line(row, *shown) for row in rows], words=(0, 1), folded=True),
         caption=caption,
         width=360,
-        height=170,
-        small=True,
+        height=170 if small else 220,
+        small=small,
     )
 
 

@@ -9,17 +9,16 @@ between text and baseline, but for the error of the sum, which is reported.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textlstm.analysis.wording import plain_text
+from textlstm.analysis.diagnostics.shading import shaded, shading_style
+from textlstm.analysis.diagnostics.words import Word, merge_words, token_places
 from textlstm.errors import MissingExtraError
 from textlstm.results import Estimate
 from textlstm.text.encoding import text_chunks
@@ -35,25 +34,6 @@ TOLERANCE = 0.02
 """Largest completeness gap that is left without more steps, as a share of what is to be explained."""
 FEWEST_WORDS = 5
 """Texts with fewer words say nothing about agreement in rank."""
-_NOT_NAMED = 0.08
-"""Words below this share of the strongest one keep a plain background: their shade could not be told from it."""
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word of a text with what it adds to the score.
-
-    Attributes:
-        text: as it stands in the text.
-        start: its first character's place in the text.
-        end: the place after its last character.
-        value: in logits; above 0 speaks for the label.
-    """
-
-    text: str
-    start: int
-    end: int
-    value: float
 
 
 @dataclass(frozen=True)
@@ -94,30 +74,12 @@ class Attribution:
         return sorted(self.words, key=lambda word: -abs(word.value))[:number]
 
     def to_html(self) -> str:
-        """Write the text with its words shaded; `shading_style` has the colors.
-
-        A word that speaks for the label is blue and underlined with a line, one that speaks against it is orange and
-        underlined with dots, so that nothing hangs on color alone. All text is escaped.
+        """Write the text with its words shaded, as `shading.shaded` does.
 
         Returns:
-            One HTML paragraph.
+            One HTML paragraph; all text is escaped.
         """
-        most = max((abs(word.value) for word in self.words), default=0.0)
-        pieces, at = [], 0
-        for word in self.words:
-            start = max(word.start, at)
-            pieces.append(_escaped(self.text[at:start]))
-            share = abs(word.value) / most if most > 0 else 0.0
-            shown = _escaped(self.text[start : word.end])
-            if share >= _NOT_NAMED and shown:
-                kind = "for" if word.value > 0 else "against"
-                shown = f'<span class="{kind}" style="--share:{share:.2f}" title="{word.value:+.3f}">{shown}</span>'
-            pieces.append(shown)
-            at = max(at, word.end)
-        if rest := self.text[at:]:
-            # What follows the last word that was read: white space, or all that the model cut off.
-            pieces.append(f'<span class="unread">{_escaped(rest)}</span>' if rest.strip() else _escaped(rest))
-        return f'<p class="shaded" dir="auto">{"".join(pieces)}</p>'
+        return shaded(self.text, self.words)
 
     def _repr_html_(self) -> str:
         """Show itself in a notebook."""
@@ -251,19 +213,6 @@ def layer_agreement(predictor: Predictor, texts: Sequence[str], *, steps: int = 
     )
 
 
-def shading_style() -> str:
-    """Give the colors of shaded words, for light and dark pages.
-
-    Returns:
-        A style sheet for what `Attribution.to_html` writes.
-    """
-    return (Path(__file__).parents[1] / "templates" / "shading.css").read_text("utf-8")
-
-
-def _escaped(text: str) -> str:
-    return html.escape(plain_text(text), quote=True)
-
-
 def _require_captum() -> None:
     if find_spec("captum") is None:
         raise MissingExtraError("captum", "inspect")
@@ -323,55 +272,3 @@ class _Reading:
     def merge(self, values: NDArray[np.float64]) -> tuple[list[Word], float]:
         """Add up the tokens of each word; the second part belongs to no word."""
         return merge_words(self.text, token_places(self.predictor, self.text), values)
-
-
-def token_places(predictor: Predictor, text: str) -> list[tuple[int, int, int | None]]:
-    """Find where the tokens that a model reads stand in a text.
-
-    Args:
-        predictor: the model at work.
-        text: a string that UTF-8 can hold.
-
-    Returns:
-        For each token the character it begins at, the one after its end, and the number of the word that the tokenizer
-        counts it to: None, and an empty span, for a token that is no part of the text.
-    """
-    encoding = predictor.classifier.backend.encode(text)
-    places = [(start, end, word) for (start, end), word in zip(encoding.offsets, encoding.word_ids, strict=True)]
-    return places or [(0, 0, None)]  # a text without any token is read as one unknown word
-
-
-def merge_words(
-    text: str, places: Sequence[tuple[int, int, int | None]], values: NDArray[np.float64]
-) -> tuple[list[Word], float]:
-    """Add up the values of the tokens of each word.
-
-    Tokens are of one word when the tokenizer counts them to the same word and nothing but the word stands between
-    them; a tokenizer that does not part words is helped out with white space.
-
-    Args:
-        text: the text.
-        places: of each token, where it begins and ends in the text, and the number of its word; None and an empty
-            span for tokens that are no part of the text.
-        values: one a token.
-
-    Returns:
-        The words in order, and the sum of what belongs to none.
-    """
-    words: list[Word] = []
-    other, last = 0.0, None
-    for (start, end, number), value in zip(places, values.tolist(), strict=True):
-        inner = text[start:end]
-        begin = start + len(inner) - len(inner.lstrip())
-        stop = start + len(inner.rstrip())
-        if number is None or begin >= stop:
-            other += value
-            continue
-        joined = number == last and words and not any(letter.isspace() for letter in text[words[-1].end : begin])
-        last = number
-        if joined:
-            begin, stop = words[-1].start, max(words[-1].end, stop)
-            words[-1] = Word(text[begin:stop], begin, stop, words[-1].value + value)
-        else:
-            words.append(Word(text[begin:stop], begin, stop, value))
-    return words, other

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from textlstm.analysis.diagnostics.facts import label_classes
-from textlstm.analysis.diagnostics.probes import CHOOSE, FIT, STRENGTHS, part_texts
+from textlstm.analysis.diagnostics.probe_fits import CHOOSE, FIT, STRENGTHS, part_texts
 from textlstm.analysis.diagnostics.states import Integers, choose_texts, layer_states, text_groups
 from textlstm.errors import DataError
 from textlstm.inference.torch_classifier import predict_logits
@@ -66,7 +66,6 @@ class LayerWorth:
         delta: smallest loss that matters, as a share.
         fitted: texts that the heads were fitted on.
         scored: texts that they were scored on.
-        sentences: what follows, for the user.
     """
 
     prefixes: tuple[ReducedStack, ...]
@@ -75,7 +74,6 @@ class LayerWorth:
     delta: float
     fitted: int
     scored: int
-    sentences: tuple[str, ...]
 
 
 def layer_worth(
@@ -139,8 +137,7 @@ def layer_worth(
         for layer, right in cut.items()
     ]
     own = _own_right(model, held, held_labels)
-    worth = LayerWorth(tuple(prefixes), tuple(without), mean_interval(own), delta, len(fit), len(held), ())
-    return replace(worth, sentences=_sentences(worth, depth))
+    return LayerWorth(tuple(prefixes), tuple(without), mean_interval(own), delta, len(fit), len(held))
 
 
 def _right(
@@ -258,30 +255,3 @@ def _own_right(
     if labels.ndim == 2:
         return np.asarray(((logits > 0) == labels.astype(bool)).all(axis=1), dtype=np.float64)
     return np.asarray(logits.argmax(axis=1) == labels, dtype=np.float64)
-
-
-def _sentences(worth: LayerWorth, depth: int) -> tuple[str, ...]:
-    """Say what may be dropped, or why nothing may."""
-    points = f"{100 * worth.delta:g} {'point' if worth.delta == 0.01 else 'points'}"
-    enough = next((kept for kept in worth.prefixes[:-1] if kept.needless), None)
-    said = []
-    if enough is not None and enough.bound is not None:
-        kept = len(enough.layers)
-        dropped = f"layer {depth}" if depth - kept == 1 else f"layers {kept + 1} to {depth}"
-        base = "the word embeddings alone" if kept == 0 else f"the first {kept} of {depth} layers"
-        said.append(
-            f"Drop {dropped}: with a new head, {base} score {100 * enough.score.value:.1f} % against"
-            f" {100 * worth.prefixes[-1].score.value:.1f} % with all, at most {max(0.0, -100 * enough.bound):.1f} points"
-            f" worse (less than {points})."
-        )
-    elif depth:
-        said.append(f"No upper layer may be dropped: that it costs less than {points} is not shown on these texts.")
-    for stack in worth.without:
-        if stack.needless and (enough is None or len(stack.layers) < len(enough.layers)):
-            missing = next(layer for layer in range(1, depth + 1) if layer not in stack.layers)
-            said.append(f"Layer {missing} may be left out by itself: with a new head that costs less than {points}.")
-    said.append(
-        f"The intervals are over {worth.scored:,} texts; there is one trained model, so they do not say what another"
-        " seed would show."
-    )
-    return tuple(said)

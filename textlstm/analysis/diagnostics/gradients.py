@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from textlstm.analysis.diagnostics.reach import Reach, bottom_gain, gradient_reach
+from textlstm.analysis.diagnostics.reach import MAX_TOKENS, TEXTS, Reach, bottom_gain, gradient_reach
 from textlstm.model import TextLSTMConfig
 from textlstm.recipe import Recipe
 from textlstm.results import Estimate
@@ -39,6 +39,11 @@ CLIPPED = 0.5
 """Share of clipped updates from which on the limit, and not the rate, sets the size of the steps."""
 SHORTEST = 8
 """Distance in words under which texts say nothing about memory."""
+_WATCHED_SHARE = 0.025
+_LOOKS = 3
+_LOOK_UPDATES = 6
+"""Updates that take as long as one look at 48 texts with two vectors each, measured on two and three layers."""
+_SHORTEST_CUT = SHORTEST + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,10 +128,32 @@ def watched_training(recipe: Recipe, data: TextData | None = None, *, prepared: 
     """
     if prepared is None:
         prepared = prepare(recipe, data if data is not None else load_recipe_data(recipe))
-    probe = partial(gradient_reach, encoded=prepared.encoded["train"], seed=recipe.seed)
-    watch: TrainingWatch[Reach] = TrainingWatch(probe)
+    watch = reach_watch(recipe, prepared)
     trained = train(recipe, prepared=prepared, watch=watch)
     return Watched(trained, watch.record, watch.seen, watch.seconds / max(trained.run.cost.train_seconds, 1e-9))
+
+
+def reach_watch(recipe: Recipe, prepared: Prepared, *, bounded: bool = False) -> TrainingWatch[Reach]:
+    """Make what takes notes of gradients and of gradient reach on training texts.
+
+    Args:
+        recipe: one cell, of one layer or more.
+        prepared: its rows.
+        bounded: whether a short run is looked at on fewer texts, cut shorter, so that watching stays under 5 % of its
+            time. A look costs about as much as `_LOOK_UPDATES` updates of the run, and less in proportion to the words
+            at which texts are cut; at `_SHORTEST_CUT` words nothing is left to save.
+
+    Returns:
+        The watch, for `finetuning.train`.
+    """
+    encoded, settings = prepared.encoded["train"], recipe.training
+    probe = partial(gradient_reach, encoded=encoded, seed=recipe.seed)
+    updates = max(settings.min_updates, settings.epochs * len(encoded) / settings.batch_size)
+    share = _WATCHED_SHARE * updates / (_LOOKS * _LOOK_UPDATES)
+    if bounded and share < 1:
+        words = max(_SHORTEST_CUT, round(share * min(MAX_TOKENS, int(encoded.lengths.max(initial=1)))))
+        probe = partial(probe, texts=TEXTS // 2, probes=1, max_tokens=words)
+    return TrainingWatch(probe)
 
 
 def judge_gradients(config: TextLSTMConfig, reach: Reach, record: GradientRecord | None = None) -> GradientVerdict:

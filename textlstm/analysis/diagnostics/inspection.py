@@ -5,12 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from textlstm.analysis.diagnostics import inspected as value
-from textlstm.analysis.diagnostics import inspection_parts as parts_of
-from textlstm.analysis.diagnostics import verdicts
+from textlstm.analysis.diagnostics import verdicts, verdicts_layers
+from textlstm.analysis.diagnostics.gradients import Remedy
+from textlstm.analysis.diagnostics.inspected_signals import RemedySummary, TrainingSummary, WatchedSummary
 from textlstm.analysis.diagnostics.inspection_data import InspectedRows, load_inspected
-from textlstm.analysis.diagnostics.inspection_parts import FULL, QUICK, Effort, Look
+from textlstm.analysis.diagnostics.look import FULL, QUICK, Effort, Look, unknown_share
+from textlstm.analysis.diagnostics.look_layers import look_at_depth, look_at_probes, look_at_similarity
+from textlstm.analysis.diagnostics.look_signals import known_gains, look_at_distance, look_at_gates, look_at_reach
+from textlstm.analysis.diagnostics.look_words import look_at_words
+from textlstm.analysis.diagnostics.notes import NOTES_FILE, Notes, read_notes
 from textlstm.analysis.diagnostics.states import choose_texts, untrained_like
 from textlstm.errors import DataError, MissingExtraError, ModelError, RecipeError
 from textlstm.inference.predictor import Predictor
@@ -21,6 +27,8 @@ from textlstm.training.cost import count_parameters, describe_environment
 
 TEXTS = 12
 """Texts explained word by word."""
+_PADDING = 64
+"""Rows that an embedding may have beyond its tokenizer's tokens: some round its size up."""
 
 
 def inspect_model(
@@ -66,6 +74,7 @@ def inspect_model(
     started = time.perf_counter()
     wanted = _wanted(parts)
     predictor = Predictor.load(model, backend="torch", device=device)
+    _check_tokenizer(predictor, model)
     run = read_run(Path(model)) if (Path(model) / RESULT_FILE).is_file() else None
     if remedy_seeds and run is None:
         raise RecipeError(
@@ -77,7 +86,7 @@ def inspect_model(
     recipe = data.override({"data.label_names": predictor.label_names})
     found = load_inspected(recipe, split=split)
     look = _draw(predictor, found, QUICK if quick else FULL, run=run, seed=seed)
-    measured = _Measured(look, texts=texts, inputs=inputs, delta=delta / 100)
+    measured = _Measured(look, run, _notes_of(Path(model)), texts=texts, inputs=inputs, delta=delta / 100)
     for part in wanted:
         tell(value.PART_WORDS[part])
         try:
@@ -90,7 +99,22 @@ def inspect_model(
         measured.left_out.append(f"The label among the probes: {look.unlabeled}")
     if remedy_seeds and run is not None:
         measured.try_remedy(run, remedy_seeds, tell)
-    return measured.close(str(model), found, run, quick=quick, seconds=time.perf_counter() - started)
+    return measured.close(str(model), found, quick=quick, seconds=time.perf_counter() - started)
+
+
+def _check_tokenizer(predictor: Predictor, model: str | Path) -> None:
+    """Refuse a tokenizer of other size than the embeddings; those that are too large were refused in loading."""
+    words, rows = len(predictor.tokenizer), int(predictor.model.config.vocab_size)
+    if rows - words >= _PADDING:
+        raise ModelError(
+            f"The tokenizer of {model} should have a token for each of the {rows:,} rows of the model's embeddings, and"
+            f" has {words:,}, so it is likely another model's; copy the tokenizer.json that the model was trained with."
+        )
+
+
+def _notes_of(folder: Path) -> Notes | None:
+    """What `textlstm train --watch` left; None where the training was not watched."""
+    return read_notes(folder) if (folder / NOTES_FILE).is_file() else None
 
 
 def _wanted(parts: Sequence[value.Part] | None) -> Sequence[value.Part]:
@@ -123,39 +147,50 @@ def _draw(predictor: Predictor, found: InspectedRows, effort: Effort, *, run: Ru
 class _Measured:
     """Parts as they come in."""
 
-    def __init__(self, look: Look, *, texts: int, inputs: Sequence[str] | None, delta: float) -> None:
-        self.look, self.texts, self.inputs, self.delta = look, texts, inputs, delta
-        self.values: dict[str, object] = {}
+    def __init__(
+        self,
+        look: Look,
+        run: Run | None,
+        notes: Notes | None,
+        *,
+        texts: int,
+        inputs: Sequence[str] | None,
+        delta: float,
+    ) -> None:
+        self.look, self.run, self.watched = look, run, notes
+        self.texts, self.inputs, self.delta = texts, inputs, delta
+        self.values: dict[str, Any] = {}  # fields of an Inspection, each of its own type; pydantic checks them
         self.statements: list[value.Statement] = []
         self.left_out: list[str] = []
         self.notes: list[str] = []
-        self.remedies: list[verdicts.Remedy] = []
+        self.remedies: list[Remedy] = []
 
     def measure(self, part: value.Part) -> None:
         """Measure one part, and say what follows."""
         look, config = self.look, self.look.model.config
         if part == "reach":
-            reach, measured = parts_of.look_at_reach(look)
-            said, self.remedies = verdicts.on_reach(config, measured)
+            reach, measured = look_at_reach(look)
+            record = None if self.watched is None else self.watched.record
+            said, self.remedies = verdicts.on_reach(config, measured, record)
             self._take(said, reach=reach)
         elif part == "memory":
-            gates = parts_of.look_at_gates(look)
+            gates = look_at_gates(look)
             self._take(verdicts.on_gates(gates, config.hidden_sizes), gates=gates)
         elif part == "distance":
-            distance = parts_of.look_at_distance(look)
+            distance = look_at_distance(look)
             self._take(verdicts.on_distance(distance), distance=distance)
         elif part == "probes":
-            probes, stack = parts_of.look_at_probes(look)
+            probes, stack = look_at_probes(look)
             self.notes += stack.notes
-            self._take(verdicts.on_probes(probes, stack.gained), probes=probes, probe_order=stack.gained)
+            self._take(verdicts_layers.on_probes(probes, stack.gained), probes=probes, probe_order=stack.gained)
         elif part == "similarity":
-            self._take([], similarity=parts_of.look_at_similarity(look))
+            self._take([], similarity=look_at_similarity(look))
         elif part == "depth":
-            depth = parts_of.look_at_depth(look, delta=self.delta)
-            self._take(verdicts.on_depth(depth), depth=depth)
+            depth = look_at_depth(look, delta=self.delta)
+            self._take(verdicts_layers.on_depth(depth), depth=depth)
         else:
-            words = parts_of.look_at_words(look, texts=self.texts, source=self.inputs)
-            self._take(verdicts.on_words(words), words=words)
+            words = look_at_words(look, texts=self.texts, source=self.inputs)
+            self._take(verdicts_layers.on_words(words), words=words)
 
     def _take(self, statements: Sequence[value.Statement], **values: object) -> None:
         self.statements += statements
@@ -171,7 +206,7 @@ class _Measured:
         changes = dict(self.remedies[0].settings)
         recipe = validate({**run.settings, "name": run.name}, origin=RESULT_FILE)
         found = remedy_effect(recipe, changes, seeds=range(seeds), tell=tell)
-        summary = value.RemedySummary(
+        summary = RemedySummary(
             settings=[f"{key}={setting}" for key, setting in changes.items()],
             reach_start=found.reach_start,
             reach_end=found.reach_end,
@@ -181,16 +216,14 @@ class _Measured:
         )
         self._take([verdicts.on_remedy(summary)], remedies=[summary])
 
-    def close(
-        self, source: str, found: InspectedRows, run: Run | None, *, quick: bool, seconds: float
-    ) -> value.Inspection:
+    def close(self, source: str, found: InspectedRows, *, quick: bool, seconds: float) -> value.Inspection:
         """Put everything together."""
         look, config = self.look, self.look.model.config
         encoded = look.encoded
-        training = _training(run)
-        if training is not None:
+        training = _training(self.run, self.watched)
+        if training is not None and (training.watched is None or "reach" not in self.values):
             self.statements += verdicts.on_training(training)
-        unknown = parts_of.unknown_share(look)
+        unknown = unknown_share(look)
         if unknown > verdicts.MANY_UNKNOWN:
             self.notes.append(
                 f"The tokenizer does not know {100 * unknown:.0f} % of the tokens of these texts; they are of another"
@@ -228,6 +261,8 @@ class _Measured:
                 fingerprint=found.fingerprint,
             ),
             quick=quick,
+            fresh_start=self.run is not None and self.run.data.vectors is None,
+            own_texts=self.inputs is not None,
             seed=look.seed,
             statements=sorted(self.statements, key=lambda said: order[said.kind]),
             left_out=self.left_out,
@@ -235,17 +270,29 @@ class _Measured:
             training=training,
             versions=describe_environment(look.model.device),
             seconds=seconds,
-            **self.values,  # type: ignore[arg-type]  # fields by name, each of its own type; pydantic checks them
+            **self.values,
         )
 
 
-def _training(run: Run | None) -> value.TrainingSummary | None:
-    """Gradient norms by epoch, from the run that left the model."""
+def _training(run: Run | None, notes: Notes | None) -> TrainingSummary | None:
+    """Gradient norms by epoch, from the run that left the model, and what was watched."""
     if run is None or not run.history:
         return None
-    return value.TrainingSummary(
+    watched = None
+    if notes is not None:
+        record = notes.record
+        watched = WatchedSummary(
+            moments={moment: known_gains(reach) for moment, reach in notes.reach.items()},
+            parts=list(record.parts),
+            steps=record.steps.tolist(),
+            norms=record.norms.tolist(),
+            clipped=record.clipped,
+            watching=notes.watching,
+        )
+    return TrainingSummary(
         epochs=[epoch.epoch for epoch in run.history],
         norms=[epoch.gradient_norm for epoch in run.history],
         clipped=[epoch.clipped for epoch in run.history],
         limit=float(run.settings["training"]["max_grad_norm"]),
+        watched=watched,
     )

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from textlstm.analysis.diagnostics.gradients import Watched, watched_training
+from textlstm.analysis.diagnostics.gradients import reach_watch, watched_training
 from textlstm.analysis.diagnostics.reach import Reach
-from textlstm.errors import RunFolderError
+from textlstm.errors import RecipeError, RunFolderError
 from textlstm.recipe import Recipe
-from textlstm.results import replace_file
-from textlstm.training.finetuning import Trained
+from textlstm.results import Run, replace_file
+from textlstm.text.datasets import TextData
+from textlstm.training.finetuning import Listener, Trained, finetune
 from textlstm.training.preparation import Prepared
-from textlstm.training.watch import GradientRecord
+from textlstm.training.watch import GradientRecord, Moment, TrainingWatch
 
 NOTES_FILE = "gradients.json"
 
@@ -48,8 +51,45 @@ def train_watched(recipe: Recipe, prepared: Prepared, folder: Path) -> Trained:
         The run with its model.
     """
     watched = watched_training(recipe, prepared=prepared)
-    replace_file(folder / NOTES_FILE, json.dumps(_plain(watched)).encode())
+    plain = _plain(watched.reach, watched.record, watched.watching)
+    replace_file(folder / NOTES_FILE, json.dumps(plain).encode())
     return watched.trained
+
+
+def finetune_watched(
+    recipe: Recipe, data: TextData, *, out: Path, listener: Listener | None = None
+) -> tuple[Run, float]:
+    """Train one classifier and save it with its notes: `finetuning.finetune`, watched.
+
+    Args:
+        recipe: one run, of one layer or more.
+        data: loaded from it.
+        out: folder for model, run and `gradients.json`. A run that was interrupted is watched from where it goes on.
+        listener: called after every update, and at the end.
+
+    Returns:
+        The run, and the share of the time of training that watching took.
+
+    Raises:
+        RecipeError: the stack has no layers, so that there is nothing to watch.
+    """
+    if recipe.model.num_layers < 1:
+        raise RecipeError(
+            "Watching looks at the gradients of LSTM layers, and model.num_layers is 0; leave --watch out, or train one"
+            " layer or more."
+        )
+    made: list[TrainingWatch[Reach]] = []
+
+    def make(prepared: Prepared) -> TrainingWatch[Reach]:
+        made.append(reach_watch(recipe, prepared, bounded=True))
+        return made[0]
+
+    run = finetune(recipe, data, out=out, listener=listener, watch=make)
+    (watch,) = made
+    share = watch.seconds / max(run.cost.train_seconds, 1e-9)
+    if os.environ.get("RANK", "0") == "0":  # of several processes that train one model together, one writes
+        replace_file(out / NOTES_FILE, json.dumps(_plain(watch.seen, watch.record, share)).encode())
+    return run, share
 
 
 def read_notes(folder: Path) -> Notes:
@@ -85,9 +125,8 @@ def read_notes(folder: Path) -> Notes:
         ) from error
 
 
-def _plain(watched: Watched) -> dict[str, Any]:
+def _plain(seen: Mapping[Moment, Reach], record: GradientRecord, watching: float) -> dict[str, Any]:
     """Turn notes into lists and numbers; what is not known is null."""
-    record = watched.record
     return {
         "reach": {
             moment: {
@@ -98,7 +137,7 @@ def _plain(watched: Watched) -> dict[str, Any]:
                 "fewest": reach.fewest,
                 "cut": reach.cut,
             }
-            for moment, reach in watched.reach.items()
+            for moment, reach in seen.items()
         },
         "record": {
             "parts": list(record.parts),
@@ -107,7 +146,7 @@ def _plain(watched: Watched) -> dict[str, Any]:
             "totals": record.totals.round(6).tolist(),
             "limit": record.limit,
         },
-        "watching": watched.watching,
+        "watching": watching,
     }
 
 

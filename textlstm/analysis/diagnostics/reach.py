@@ -232,7 +232,7 @@ def _batch_gains(model: TextLSTMForSequenceClassification, ids: Tensor, lengths:
                 # (time, batch): mean over the vectors of the squared norm
                 square = gradient.double().square().sum(dim=2).view(time, batch, probes).mean(dim=2)
                 squares[:, number, level] = _by_distance(square, steps, probes, forward=level > 0 or number == 0)
-    return np.sqrt(squares)
+    return np.asarray(np.sqrt(squares))
 
 
 def _by_distance(square: Tensor, steps: StackSteps, probes: int, *, forward: bool) -> Floats:

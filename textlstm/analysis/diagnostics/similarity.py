@@ -83,8 +83,8 @@ def debiased_cka(a: ArrayLike, b: ArrayLike) -> float:
         b: (samples, other width) features of the other.
 
     Returns:
-        1 where they are equal up to rotation, reflection, scale and shift; near 0, and as often below as above it, where
-        they are unrelated; nan where one of them is constant.
+        1 where they are equal up to rotation, reflection, scale and shift; near 0, and as often below as above it,
+        where they are unrelated; nan where one of them is constant.
 
     Raises:
         ValueError: the numbers of samples differ, or there are fewer than 4.

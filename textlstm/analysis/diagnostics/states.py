@@ -215,7 +215,8 @@ def untrained_like(model: TextLSTMForSequenceClassification, *, seed: int) -> Te
     Returns:
         A model in eval mode, on the same device.
     """
-    fresh = build_model(model.config, seed=seed).to(model.device)
+    fresh = build_model(model.config, seed=seed)
+    torch.nn.Module.to(fresh, model.device)  # the method of transformers has a type that hides its own class
     fresh.train(False)
     return fresh
 
