@@ -28,6 +28,7 @@ from textlstm.recipe_sections import (
     TokenizerSection,
     TrainingSection,
 )
+from textlstm.recipe_transfer import AugmentationSection, DistillationSection
 
 _NOT_IDENTITY = {
     "name",
@@ -66,6 +67,8 @@ class Recipe(Section):
     tokenizer: TokenizerSection = TokenizerSection()
     model: ModelSection = ModelSection()
     embeddings: EmbeddingsSection = EmbeddingsSection()
+    augmentation: AugmentationSection = AugmentationSection()
+    distillation: DistillationSection = DistillationSection()
     training: TrainingSection = TrainingSection()
     grid: GridSection = GridSection()
     claim: ClaimSection | None = Field(None, description="a claim that the recipe puts to the test")
@@ -137,6 +140,20 @@ class Recipe(Section):
             raise ValueError("embeddings.learning_rate has no effect with tuned `never`, leave one of the two out")
         return self
 
+    @model_validator(mode="after")
+    def _casing_is_seen(self) -> Recipe:
+        folds = self.tokenizer.kind != "pretrained" and self.tokenizer.lowercase
+        if self.augmentation.copies != 0 and "casing" in self.augmentation.rules and folds:
+            raise ValueError("augmentation.rules: casing has no effect where tokenizer.lowercase folds case")
+        return self
+
+    @model_validator(mode="after")
+    def _rest_is_beyond_a_size(self) -> Recipe:
+        one_size = self.grid.sizes is None or self.grid.sizes == ["full"]
+        if self.distillation.teacher and self.distillation.rest and self.data.size == "full" and one_size:
+            raise ValueError("distillation.rest are the rows beyond data.size, which is `full`; give a size")
+        return self
+
     @property
     def seeds(self) -> list[int]:
         """The seeds of the grid, counted from 0 when only their number is given; else the recipe's own."""
@@ -164,6 +181,10 @@ class Recipe(Section):
         kept.get("training", {}).pop("checkpoint_seconds", None)
         if self.embeddings.source is None:
             kept.pop("embeddings", None)  # its other keys are not read then
+        if self.augmentation.copies == 0:
+            kept.pop("augmentation", None)
+        if self.distillation.teacher is None:
+            kept.pop("distillation", None)
         return {"version": self.version, **flatten(kept)}
 
     def override(self, changes: dict[str, Any]) -> Recipe:

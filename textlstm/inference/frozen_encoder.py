@@ -29,11 +29,12 @@ _BATCH_TOKENS = 8192
 _FILES = ["*.json", "*.txt", "*.model", "model*.safetensors", "0_StaticEmbedding/*"]
 
 
-def find_encoder(source: str) -> Path:
+def find_encoder(source: str, *, option: str = "grid.encoder") -> Path:
     """Find an encoder's folder, fetching it from the Hub where it is no folder here.
 
     Args:
         source: path of a folder, or a Hub id.
+        option: the recipe key that names it, for messages.
 
     Returns:
         A folder with weights.
@@ -51,12 +52,12 @@ def find_encoder(source: str) -> Path:
         except (OSError, ValueError, HFValidationError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(
-                f"grid.encoder should be a folder or a Hub id that can be reached, and {source!r} is neither"
+                f"{option} should be a folder or a Hub id that can be reached, and {source!r} is neither"
                 f" ({reason}); check the spelling and the network."
             ) from None
     if not _weights(folder):
         raise ModelError(
-            f"An encoder's folder has safetensors weights, and {source} has none; save the model with"
+            f"{option}: a model's folder has safetensors weights, and {source} has none; save the model with"
             " safe_serialization, or name another one (pickled weights are not read)."
         )
     return folder

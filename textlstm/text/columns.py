@@ -94,6 +94,33 @@ def choose_columns(raw: RawSplit, *, text_columns: Sequence[str] | None, label_c
     return Columns(text, label, [note])
 
 
+def choose_text_columns(raw: RawSplit, *, text_columns: Sequence[str] | None) -> list[str]:
+    """Find the text columns of a table whose labels, if it has any, are not wanted.
+
+    Args:
+        raw: the table.
+        text_columns: names to take where the table has them all; inferred otherwise.
+
+    Returns:
+        Names of columns, to be joined in this order.
+
+    Raises:
+        DataError: when the names and types leave it open which column is the text.
+    """
+    names = raw.table.column_names
+    if text_columns and set(text_columns) <= set(names):
+        return list(text_columns)
+    if found := _by_tier(raw, names, TEXT_TIERS, "text", "--text-column"):
+        return found
+    strings = [name for name in names if _plain(name) not in INDEX_NAMES and _holds_text(raw, name)]
+    if len(strings) != 1 or looks_like_data(raw):
+        raise DataError(
+            f"{raw.origin}: no column is plainly the text. The columns are {_listed(raw)}; rename the one that is to"
+            " 'text'."
+        )
+    return strings
+
+
 def texts_of(raw: RawSplit, columns: Columns) -> pa.ChunkedArray:
     """Make the texts of a table: one column, or several joined by a newline, empty ones left out.
 

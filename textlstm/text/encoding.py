@@ -68,6 +68,19 @@ class Encoded:
         owners = None if self.owners is None else self.owners[indices]
         return Encoded(self.ids[source], offsets, len(cut_rows), cut_rows, owners)
 
+    def followed_by(self, other: Encoded) -> Encoded:
+        """Put other rows behind these.
+
+        Args:
+            other: rows that are whole texts, as these are.
+
+        Returns:
+            A new Encoded of both.
+        """
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]])
+        cut_rows = np.concatenate([self.cut_rows, len(self) + other.cut_rows])
+        return Encoded(np.concatenate([self.ids, other.ids]), offsets, len(cut_rows), cut_rows)
+
 
 def encode(
     tokenizer: PreTrainedTokenizerFast,

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 # Characters of scripts written without spaces: Thai and Lao, Burmese, Khmer, Kana, Han. Literal ranges, not \p{Han}:
 # the tokenizers of JavaScript read the same file, and their regular expressions spell scripts otherwise.
-_SPACELESS = (
+SPACELESS = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
-SPACELESS_LETTER = rf"[{_SPACELESS}]\p{{M}}*"
+SPACELESS_LETTER = rf"[{SPACELESS}]\p{{M}}*"
 """A letter that is a token of its own, with its marks, as a regular expression (RE2 reads it too)."""
 
 _CONTRACTIONS = r"[nN]'[tT](?!\p{L})|'(?:[sSdDmM]|[rR][eE]|[vV][eE]|[lL]{2})(?!\p{L})"

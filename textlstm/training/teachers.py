@@ -1,0 +1,335 @@
+"""Teachers: somebody's classifier, own models, or an encoder with a head fitted here; their logits for any texts.
+
+What a folder is, its config.json tells: a model of this package, a classifier of transformers, or else an encoder (of
+transformers, sentence-transformers, SetFit or model2vec), on whose vectors a logistic regression is fitted. The head of
+a SetFit model is a pickle, which is not read: a new one is fitted.
+
+A teacher's labels are brought to the data's by name, never by position.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textlstm.errors import ModelError, RecipeError, RunFolderError
+from textlstm.inference.frozen_encoder import encode_frozen, encoder_digest, find_encoder
+from textlstm.recipe import Recipe
+from textlstm.results import RESULT_FILE, read_run
+from textlstm.text.datasets import TextData
+from textlstm.text.splits import Split
+from textlstm.training.answer_cache import cached_answers
+from textlstm.training.heads import Head, fit_head
+
+Floats = NDArray[np.float32]
+Kind = Literal["textlstm", "classifier", "encoder"]
+
+MOST_TOKENS = 512
+"""Tokens of a text that a teacher reads, at most; its own limit may be lower."""
+
+_BATCH_TOKENS = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """One teacher, its labels brought to the data's.
+
+    Attributes:
+        name: as the user named it.
+        kind: what it is.
+        digest: hash of its content; of a fitted head, of what it was fitted on too.
+        answer: gives (texts, classes) logits, asked anew.
+        logits: gives (texts, classes) logits for texts and, by position, the training row that each comes from (-1 for
+            none), from the cache where it knows the texts.
+        folder: where it lies.
+        notes: what a user should know of it.
+    """
+
+    name: str
+    kind: Kind
+    digest: str
+    answer: Callable[[list[str]], Floats]
+    logits: Callable[[list[str], NDArray[np.int64]], Floats]
+    folder: Path
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its weights."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*.safetensors"))
+
+
+def load_teachers(recipe: Recipe, data: TextData, train: Split) -> list[Teacher]:
+    """Find a recipe's teachers, and fit the heads that are to be fitted.
+
+    Args:
+        recipe: its `distillation:` part is read; `threads` and `data` too.
+        data: label names, and whether a text may have several.
+        train: the training rows, on which heads are fitted.
+
+    Returns:
+        The teachers.
+
+    Raises:
+        ModelError: one cannot be found or read.
+        RecipeError: its labels cannot be matched, or it has learned from rows that this run is scored on.
+    """
+    part = recipe.distillation
+    assert part.teacher is not None  # noqa: S101 - the caller has looked
+    loaded = []
+    for source in part.teacher:
+        folder = find_encoder(source, option="distillation.teacher")
+        kind = kind_of(folder)
+        if kind == "encoder":
+            loaded.append(_from_encoder(source, folder, data, train, threads=recipe.threads))
+            continue
+        notes = _seen_before(source, folder, recipe, data) if kind == "textlstm" else []
+        load = _load_own if kind == "textlstm" else _load_classifier
+        loaded.append(_from_classifier(source, folder, kind, load, data, part.labels, recipe.threads, notes))
+    return loaded
+
+
+def kind_of(folder: Path) -> Kind:
+    """Tell what a model's folder holds.
+
+    Args:
+        folder: with a config.json, or none.
+
+    Returns:
+        "textlstm", "classifier", or "encoder" for everything else.
+
+    Raises:
+        ModelError: its config.json is damaged.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        return "encoder"
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(f"{path} should be a model's settings as JSON and is damaged ({error}).") from None
+    if config.get("model_type") == "textlstm":
+        return "textlstm"
+    named = config.get("architectures") or []
+    return "classifier" if any(str(one).endswith("ForSequenceClassification") for one in named) else "encoder"
+
+
+def ensemble_logits(parts: Sequence[Floats], *, multi_label: bool) -> Floats:
+    """Average several teachers' logits.
+
+    Of logits for one label a text, only their differences mean anything, so each row is centered first; the mean is
+    then the normalized geometric mean of the teachers' probabilities.
+
+    Args:
+        parts: (texts, classes) of each teacher.
+        multi_label: whether each logit stands for itself.
+
+    Returns:
+        (texts, classes), with rows of mean 0 unless multi-label.
+    """
+    stacked = np.stack(parts).astype(np.float64)
+    if not multi_label:
+        stacked -= stacked.mean(axis=2, keepdims=True)
+    return np.asarray(stacked.mean(axis=0), dtype=np.float32)
+
+
+def match_labels(theirs: Sequence[str], ours: Sequence[str], renamed: Mapping[str, str], *, source: str) -> list[int]:
+    """Find the data's labels among a teacher's, by name.
+
+    Args:
+        theirs: the teacher's names, in the order of its outputs.
+        ours: the data's, in the order of the student's outputs.
+        renamed: a teacher's name to the data's, where they differ.
+        source: the teacher, for messages.
+
+    Returns:
+        For each of the data's labels the teacher's output: by the given names, then by equal names, then by names that
+        are equal but for case, blanks and punctuation.
+
+    Raises:
+        RecipeError: a label of the data has no output, or more than one.
+    """
+    unknown = sorted({name for name in renamed.values() if name not in ours})
+    if unknown:
+        raise RecipeError(
+            f"distillation.labels should lead to the data's labels {', '.join(ours)}, and names {', '.join(unknown)};"
+            " give them as teacher's name to data's name."
+        )
+    called = [renamed.get(name, name) for name in theirs]
+    plain = [_plain(name) for name in called]
+    places = []
+    for name in ours:
+        found = [k for k, own in enumerate(called) if own == name]
+        found = found or [k for k, own in enumerate(plain) if own == _plain(name) != ""]
+        if len(found) != 1:
+            what = "several outputs" if found else "no output"
+            raise RecipeError(
+                f"Teacher {source} should have one output for each of the labels {', '.join(ours)}, and has {what} for"
+                f" {name!r} among {', '.join(theirs)}; say which is which with --teacher-labels"
+                f" {theirs[0]}={ours[0]},... (distillation.labels), after a look at the teacher's model card."
+            )
+        places.append(found[0])
+    return places
+
+
+def _plain(name: str) -> str:
+    """Reduce a name to its letters and digits."""
+    return re.sub(r"[\W_]", "", name.casefold())
+
+
+def _from_classifier(
+    source: str,
+    folder: Path,
+    kind: Kind,
+    load: Callable[[Path, int], tuple[list[str], bool | None, Callable[[list[str]], Floats]]],
+    data: TextData,
+    renamed: Mapping[str, str],
+    threads: int,
+    notes: list[str],
+) -> Teacher:
+    """Bring a finished classifier to the data's labels; it is loaded only where names or answers are needed."""
+    names, several, ask = load(folder, threads)
+    if several is not None and several != data.multi_label:
+        kinds = ("one label a text", "any number of labels a text")
+        raise RecipeError(
+            f"Teacher {source} gives {kinds[several]}, and {data.source} has {kinds[data.multi_label]}; name a teacher"
+            " of the same kind."
+        )
+    places = match_labels(names, data.label_names, renamed, source=source)
+    notes = list(notes)
+    if len(names) > len(places):
+        left = [name for place, name in enumerate(names) if place not in places]
+        notes.append(f"teacher {source}: its outputs {', '.join(left)} are no labels of the data and are left aside")
+    digest = encoder_digest(folder)
+
+    def logits(texts: list[str], owners: NDArray[np.int64]) -> Floats:
+        return cached_answers(digest, texts, ask)[:, places]
+
+    return Teacher(source, kind, digest, lambda texts: ask(texts)[:, places], logits, folder, notes)
+
+
+def _load_own(folder: Path, threads: int) -> tuple[list[str], bool | None, Callable[[list[str]], Floats]]:
+    """Load a model of this package."""
+    import torch
+
+    from textlstm.inference.predictor import Predictor
+
+    predictor = Predictor.load(folder, backend="torch", device="cpu", calibrated=False)
+
+    def ask(texts: list[str]) -> Floats:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            return predictor.logits_of(predictor.encode(texts))
+        finally:
+            torch.set_num_threads(before)
+
+    return predictor.label_names, predictor.multi_label, ask
+
+
+def _load_classifier(folder: Path, threads: int) -> tuple[list[str], bool | None, Callable[[list[str]], Floats]]:
+    """Load a classifier of transformers, from safetensors and without code of its own."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from textlstm.text.batching import plan_ordered
+
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+        model: Any = AutoModelForSequenceClassification.from_pretrained(
+            str(folder), trust_remote_code=False, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{folder} should be a classifier that transformers can load and is not ({reason}); name another teacher."
+        ) from error
+    model.train(False)
+    names = [str(name) for _, name in sorted((int(key), name) for key, name in model.config.id2label.items())]
+    if len(names) < 2 and model.config.problem_type != "multi_label_classification":
+        raise ModelError(
+            f"A teacher has an output for each label, and {folder} has one output in all; name a teacher that was"
+            " trained with a label for each class."
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+        model.config.pad_token_id = tokenizer.pad_token_id  # decoders look for the last word by it
+    positions = getattr(model.config, "max_position_embeddings", None) or MOST_TOKENS
+    limit = min(MOST_TOKENS, tokenizer.model_max_length, positions)
+    several = {"multi_label_classification": True, "single_label_classification": False}.get(model.config.problem_type)
+
+    def ask(texts: list[str]) -> Floats:
+        ids = tokenizer(list(texts), truncation=True, max_length=limit)["input_ids"]
+        logits = np.zeros((len(texts), len(names)), dtype=np.float32)
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            with torch.inference_mode():
+                lengths = np.array([len(row) for row in ids], dtype=np.int64)
+                for rows in plan_ordered(lengths, batch_tokens=_BATCH_TOKENS, max_rows=256):
+                    batch = tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt")
+                    logits[rows] = model(**batch).logits.float().numpy()
+        finally:
+            torch.set_num_threads(before)
+        return logits
+
+    return names, several, ask
+
+
+def _from_encoder(source: str, folder: Path, data: TextData, train: Split, *, threads: int) -> Teacher:
+    """Fit a head on an encoder's vectors of the training rows."""
+    assert train.labels is not None  # noqa: S101 - `prepare` has refused rows without labels
+    encoder = encoder_digest(folder)
+
+    def embed(texts: list[str]) -> Floats:
+        return encode_frozen(folder, texts, max_length=MOST_TOKENS, threads=threads)
+
+    known = cached_answers(encoder, train.text_list(), embed)
+    head: Head = fit_head(known, train.labels, classes=len(data.label_names))
+    content = hashlib.sha256(encoder.encode() + train.digest()).hexdigest()[:16]
+
+    def logits(texts: list[str], owners: NDArray[np.int64]) -> Floats:
+        return head.logits(cached_answers(encoder, texts, embed), owners)
+
+    def answer(texts: list[str]) -> Floats:
+        return head.logits(embed(texts), np.full(len(texts), -1, dtype=np.int64))
+
+    note = (
+        f"teacher {source}: an encoder with a logistic regression on the {len(train):,} training rows"
+        f" (C {head.strength:g}, chosen by {head.folds}-fold cross-validation)"
+    )
+    return Teacher(source, "encoder", content, answer, logits, folder, [note])
+
+
+def _seen_before(source: str, folder: Path, recipe: Recipe, data: TextData) -> list[str]:
+    """Refuse an own model that has learned from rows on which this run is scored; warn where nobody can tell."""
+    if not (folder / RESULT_FILE).is_file():
+        return [f"teacher {source}: it does not say what it has learned from; see that no held-out text was in it"]
+    try:
+        run = read_run(folder)
+    except RunFolderError as error:
+        raise ModelError(str(error)) from None
+    if run.data.fingerprint != data.fingerprint:
+        return [
+            f"teacher {source}: it has learned from {run.data.source}; `textlstm check {recipe.data.source} --against"
+            f" {run.data.source}` tells whether held-out texts are in it"
+        ]
+    theirs = run.settings.get("data", {})
+    apart = [key for key in ("fold", "folds", "holdout") if theirs.get(key) != getattr(recipe.data, key)]
+    if recipe.data.holdout and run.settings.get("seed") != recipe.seed:
+        apart.append("seed")  # which draws the held-out rows
+    if apart:
+        raise RecipeError(
+            f"Teacher {source} should have learned from this run's training rows alone, and differs from it in"
+            f" {', '.join(dict.fromkeys(apart))}: it has seen rows on which this run is scored; train the teacher with"
+            " the same data settings."
+        )
+    return []

@@ -1,0 +1,189 @@
+"""What a run learns from beside its labeled rows: changed copies of them, texts without labels, a teacher's scores.
+
+All of it is made once, before the first step, from the recipe's seed: an interrupted run goes on with the very same
+rows, the workers of a grid share them, every depth at one seed learns from the same ones, and a teacher is asked about
+each text once. (Copies that are drawn anew each epoch would give none of this.)
+
+Nothing of it is ever scored, and no text of it is in a held-out split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
+
+from textlstm.recipe import Recipe
+from textlstm.text.augmentation import Augmenter, Copies, copies_for, strength_for
+from textlstm.text.datasets import TextData
+from textlstm.text.encoding import Encoded, encode
+from textlstm.text.neighbors import find_neighbors
+from textlstm.text.overlap import text_keys
+from textlstm.text.protocol import UsedRows
+from textlstm.text.splits import Split
+from textlstm.text.streams import stream
+from textlstm.text.unlabeled import load_texts, without_held_out
+from textlstm.training.teachers import ensemble_logits, load_teachers
+
+
+@dataclass(frozen=True, eq=False)
+class TransferSet:
+    """Rows beside the training rows, and a teacher's scores of all of them.
+
+    Attributes:
+        encoded: ids of the further rows.
+        owners: (further,) int64, the training row of which each is a copy; -1 for a text without a label.
+        labeled: (further,) bool, whether it has the label of its owner.
+        logits: (training + further, classes) float32 of the teachers; None without any.
+        digest: hash of the teachers and of the texts without labels; empty where there is neither.
+        notes: what there is, and what was left out.
+    """
+
+    encoded: Encoded
+    owners: NDArray[np.int64]
+    labeled: NDArray[np.bool_]
+    logits: NDArray[np.float32] | None
+    digest: str
+    notes: list[str] = field(default_factory=list)
+
+
+def held_out_splits(data: TextData, rows: UsedRows) -> list[Split]:
+    """List the splits that nothing may be learned from.
+
+    Args:
+        data: all splits.
+        rows: those of the run.
+
+    Returns:
+        All but the training rows; rows that are trained on are in none of them.
+    """
+    own = [split for name, split in rows.splits.items() if name != "train"]
+    return own + [split for name, split in data.splits.items() if name != "train"]
+
+
+def make_transfer_set(
+    recipe: Recipe, data: TextData, rows: UsedRows, tokenizer: PreTrainedTokenizerFast
+) -> TransferSet | None:
+    """Make the further rows of a run.
+
+    Args:
+        recipe: its `augmentation:` and `distillation:` parts, `seed` and `threads` are read.
+        data: all splits.
+        rows: those of the run.
+        tokenizer: of the run.
+
+    Returns:
+        The rows; None where the recipe asks for nothing of the kind.
+
+    Raises:
+        DataError: vectors or texts without labels cannot be read.
+        ModelError: a teacher cannot be found or read.
+        RecipeError: a teacher's labels cannot be matched, or it has learned from held-out rows.
+    """
+    part = recipe.distillation
+    if recipe.augmentation.copies == 0 and part.teacher is None:
+        return None
+    held_out = held_out_splits(data, rows)
+    copies = _copies(recipe, data, rows, held_out)
+    notes = list(copies.notes)
+    others: list[str] = []
+    digest = ""
+    if part.teacher is not None:
+        others, found = _unlabeled(recipe, data, rows, held_out)
+        notes += found
+    texts = [*copies.texts, *others]
+    # Whatever the ways that led here, no held-out text is learned from.
+    guarded = np.concatenate([np.empty(0, np.uint64), *(text_keys(split.texts) for split in held_out)])
+    assert not np.isin(text_keys(pa.array(texts, pa.large_string())), guarded).any()  # noqa: S101
+    owners = np.concatenate([copies.owners, np.full(len(others), -1, dtype=np.int64)])
+    labeled = np.concatenate([copies.labeled, np.zeros(len(others), dtype=bool)])
+    logits = None
+    if part.teacher is not None:
+        own = rows.train.text_list()
+        teachers = load_teachers(recipe, data, rows.train)
+        places = np.concatenate([np.arange(len(own)), owners])
+        parts = [teacher.logits([*own, *texts], places) for teacher in teachers]
+        logits = ensemble_logits(parts, multi_label=data.multi_label)
+        content = hashlib.sha256("".join(teacher.digest for teacher in teachers).encode())
+        content.update("\0".join(others).encode("utf-8", "surrogatepass"))
+        digest = content.hexdigest()[:16]
+        notes += [note for teacher in teachers for note in teacher.notes]
+        notes += _agreement(logits[: len(own)], rows.train)
+    encoded = encode(tokenizer, texts, max_length=recipe.tokenizer.max_length)
+    return TransferSet(encoded, owners, labeled, logits, digest, notes)
+
+
+def _copies(recipe: Recipe, data: TextData, rows: UsedRows, held_out: list[Split]) -> Copies:
+    """Make the changed copies of the training texts."""
+    part, train = recipe.augmentation, rows.train
+    if part.copies == 0:
+        return Copies([], np.empty(0, dtype=np.int64), np.empty(0, dtype=bool), [])
+    neighbors = None
+    if part.vectors is not None:
+        neighbors = find_neighbors(part.vectors, train, classes=len(data.label_names), least=part.similarity)
+    augmenter = Augmenter(
+        rules=part.rules,
+        copies=copies_for(len(train)) if part.copies == "auto" else part.copies,
+        strength=strength_for(len(train)) if part.strength == "auto" else part.strength,
+        protected=frozenset(word.lower() for word in part.protected),
+        neighbors=neighbors,
+        short_ngrams=recipe.distillation.teacher is not None,
+    )
+    copies = augmenter.copies_of(train, seed=stream(recipe.seed, "augmentation"), forbidden=held_out)
+    notes = [*(neighbors.notes if neighbors is not None else []), *copies.notes]
+    return Copies(copies.texts, copies.owners, copies.labeled, notes)
+
+
+def _unlabeled(
+    recipe: Recipe, data: TextData, rows: UsedRows, held_out: list[Split]
+) -> tuple[list[str], list[str]]:
+    """Collect texts without labels, each once, none of them held out or among the training rows."""
+    part, notes = recipe.distillation, []
+    pools: list[tuple[Split, str]] = []
+    if part.rest:
+        pools.append((data.splits["train"], "the rest of the training rows"))
+    if part.unlabeled is not None:
+        texts, found = load_texts(
+            part.unlabeled, text_columns=recipe.data.text_columns, encoding=recipe.data.encoding
+        )
+        notes += found
+        pools.append((texts, part.unlabeled))
+    collected: dict[int, str] = {}
+    own = text_keys(rows.train.texts)
+    for pool, name in pools:
+        kept, said = without_held_out(pool, held_out, source=name)
+        if name == part.unlabeled:
+            notes += said  # of the rest, validation rows are held out as a matter of course
+        if kept is None:
+            continue
+        keys = text_keys(kept.texts)
+        new = np.flatnonzero(~np.isin(keys, own))
+        if name == part.unlabeled and part.unlabeled_rows is not None:
+            rng = np.random.default_rng(stream(recipe.seed, "unlabeled"))
+            new = np.sort(rng.permutation(new)[: part.unlabeled_rows])
+        before = len(collected)
+        for key, text in zip(keys[new].tolist(), kept.take(new).text_list(), strict=True):
+            collected.setdefault(key, text)
+        notes.append(f"teacher: {len(collected) - before:,} texts without labels from {name}")
+    return list(collected.values()), notes
+
+
+def _agreement(logits: NDArray[np.float32], train: Split) -> list[str]:
+    """Say how often the teacher is right on the training rows; less often than the majority label is no teacher."""
+    labels = train.labels
+    assert labels is not None  # noqa: S101 - `prepare` has refused rows without labels
+    if labels.ndim == 2:
+        right, guess = float(((logits > 0) == labels).mean()), float(np.maximum(labels.mean(), 1 - labels.mean()))
+    else:
+        right, guess = float((logits.argmax(axis=1) == labels).mean()), float(np.bincount(labels).max() / len(labels))
+    note = f"teacher: right on {100 * right:.1f} % of the training rows"
+    if right <= guess:
+        note += (
+            f", and always saying the most frequent label would be on {100 * guess:.1f} %: it is likely of another task,"
+            " or its labels mean something else than their names say"
+        )
+    return [note]
