@@ -105,6 +105,8 @@ class DataUse(_Record):
         labels_used: labeled rows that training or choosing the epoch could see (train and validation).
         notes: how splits were made, what was dropped, counted; what pretrained vectors cover.
         vectors: hash over the content of the pretrained vectors; None without any.
+        further_rows: changed copies and texts without labels that were learned from beside the training rows.
+        teacher: hash over the teachers and the texts without labels; None without any.
     """
 
     source: str
@@ -115,6 +117,8 @@ class DataUse(_Record):
     labels_used: int
     notes: list[str]
     vectors: str | None = None
+    further_rows: int = 0
+    teacher: str | None = None
 
 
 class Cost(_Record):

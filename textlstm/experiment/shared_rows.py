@@ -44,6 +44,8 @@ except ImportError:  # Windows
 _PREFIX = "textlstm-rows-"
 _FACTS_FILE = "facts.json"
 _VECTORS_FILE = "vectors.npy"
+_TRANSFER_FILE = "transfer.arrow"
+_LOGITS_FILE = "logits.npy"
 
 
 @contextmanager
@@ -72,7 +74,7 @@ def rows_key(recipe: Recipe) -> str:
     """Name the rows of a cell: cells with one name draw, cut and encode the same texts in the same way.
 
     Args:
-        recipe: of the cell; `data`, `tokenizer` and `seed` decide, and pretrained vectors.
+        recipe: of the cell; `data`, `tokenizer` and `seed` decide, and pretrained vectors, changed copies and teachers.
 
     Returns:
         24 hexadecimal digits.
@@ -81,6 +83,12 @@ def rows_key(recipe: Recipe) -> str:
     if recipe.embeddings.source is not None:
         parts.append(recipe.embeddings.model_dump(mode="json", exclude={"tuned", "learning_rate"}))
         parts.append(recipe.model.embedding_size)
+    if recipe.augmentation.copies != 0:
+        parts.append({"augmentation": recipe.augmentation.model_dump(mode="json")})
+    if recipe.distillation.teacher is not None:
+        # How scores are weighed is no matter of the rows.
+        weighing = {"loss", "temperature", "hard_weight"}
+        parts.append({"distillation": recipe.distillation.model_dump(mode="json", exclude=weighing)})
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -186,10 +194,23 @@ def _write_prepared(prepared: Prepared, folder: Path) -> None:
         "data_notes": prepared.data.notes,
         "fingerprint": prepared.data.fingerprint,
         "vectors": None,
+        "transfer": None,
     }
     if prepared.vectors is not None:
         np.save(folder / _VECTORS_FILE, prepared.vectors.rows)
         facts["vectors"] = {"digest": prepared.vectors.digest, "notes": prepared.vectors.notes}
+    if (transfer := prepared.transfer) is not None:
+        encoded = transfer.encoded
+        ids = pa.LargeListArray.from_arrays(pa.array(encoded.offsets, pa.int64()), pa.array(encoded.ids, pa.int32()))
+        owners, labeled = pa.array(transfer.owners, pa.int64()), pa.array(transfer.labeled.astype(np.uint8))
+        _write_arrow(folder / _TRANSFER_FILE, {"owner": owners, "labeled": labeled, "ids": ids})
+        if transfer.logits is not None:
+            np.save(folder / _LOGITS_FILE, transfer.logits)
+        facts["transfer"] = {
+            "digest": transfer.digest,
+            "notes": transfer.notes,
+            "cut_rows": encoded.cut_rows.tolist(),
+        }
     (folder / _FACTS_FILE).write_text(json.dumps(facts), "utf-8")
 
 
@@ -197,6 +218,7 @@ def _read_prepared(folder: Path, data: TextData, *, max_length: int) -> Prepared
     """Map what `_write_prepared` wrote."""
     from textlstm.training.embeddings import PretrainedEmbeddings
     from textlstm.training.preparation import Prepared
+    from textlstm.training.transfer_set import TransferSet
 
     facts = json.loads((folder / _FACTS_FILE).read_text("utf-8"))
     rows: dict[str, Split] = {}
@@ -213,7 +235,19 @@ def _read_prepared(folder: Path, data: TextData, *, max_length: int) -> Prepared
     vectors = None
     if facts["vectors"] is not None:
         vectors = PretrainedEmbeddings(np.load(folder / _VECTORS_FILE, mmap_mode="r"), **facts["vectors"])
-    return Prepared(told, used, tokenizer, encoded, vectors)
+    transfer = None
+    if facts["transfer"] is not None:
+        columns = _read_arrow(folder / _TRANSFER_FILE)
+        cut = np.array(facts["transfer"].pop("cut_rows"), dtype=np.int64)
+        ids = columns["ids"]
+        transfer = TransferSet(
+            Encoded(ids.values.to_numpy(), ids.offsets.to_numpy(), len(cut), cut),
+            columns["owner"].to_numpy(),
+            columns["labeled"].to_numpy().view(np.bool_),
+            np.load(folder / _LOGITS_FILE, mmap_mode="r") if (folder / _LOGITS_FILE).exists() else None,
+            **facts["transfer"],
+        )
+    return Prepared(told, used, tokenizer, encoded, vectors, transfer)
 
 
 def _write_data(data: TextData, folder: Path) -> None:

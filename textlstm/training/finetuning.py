@@ -35,9 +35,11 @@ from textlstm.training.cost import (
     peak_memory_mb,
     reset_peak_memory,
 )
+from textlstm.training.distillation import TeacherTerm
 from textlstm.training.embeddings import frozen_updates, update_settings
 from textlstm.training.evaluation import evaluate_predictions
 from textlstm.training.memory import keep_freed_memory
+from textlstm.training.objectives import Objective
 from textlstm.training.preparation import Prepared, build_config, build_model, prepare
 from textlstm.training.progress import Report, RunProgress
 from textlstm.training.trainer import EpochPlan, TextLSTMTrainer, TokenRows
@@ -112,7 +114,7 @@ def train(
         keep_freed_memory()
     reset_peak_memory()
     model = build_model(build_config(recipe, prepared), seed=recipe.seed, vectors=prepared.vectors)
-    settings, encoded = recipe.training, prepared.encoded["train"]
+    settings, (encoded, labels) = recipe.training, prepared.learned
     world = int(os.environ.get("WORLD_SIZE", "1"))  # set by torchrun and accelerate launch
     plan = EpochPlan(
         encoded.lengths,
@@ -137,7 +139,9 @@ def train(
         else:
             resumed = newest_checkpoint(checkpoints)
     with tempfile.TemporaryDirectory(prefix="textlstm-") as scratch:  # the Trainer insists on a folder
-        trainer = _trainer(recipe, prepared, model, plan, progress, device, checkpoints or Path(scratch), watch)
+        learned = TokenRows(encoded, labels, pad_id=prepared.tokenizer.pad_token_id)
+        folder = checkpoints or Path(scratch)
+        trainer = _trainer(recipe, prepared, learned, model, plan, progress, device, folder, watch)
         if resumed is not None:
             progress.resume(resumed)
         try:
@@ -232,6 +236,7 @@ def _as_recipe(
 def _trainer(
     recipe: Recipe,
     prepared: Prepared,
+    learned: TokenRows,
     model: TextLSTMForSequenceClassification,
     plan: EpochPlan,
     progress: RunProgress,
@@ -240,8 +245,7 @@ def _trainer(
     watch: TrainingWatch[Any] | None,
 ) -> TextLSTMTrainer:
     """Set up the Trainer for one run."""
-    held_out, labels = prepared.rows.validation, prepared.rows.train.labels
-    assert labels is not None  # noqa: S101 - `prepare` has refused rows without labels
+    held_out = prepared.rows.validation
     validation = None
     if held_out is not None and held_out.labels is not None:
         validation = prepared.encoded["validation"], held_out.labels
@@ -254,12 +258,23 @@ def _trainer(
         watch=watch,
         network=model,
         args=training_arguments(recipe, device=device, folder=folder),
-        rows=TokenRows(prepared.encoded["train"], labels, pad_id=prepared.tokenizer.pad_token_id),
+        rows=learned,
+        objective=_objective(recipe, prepared),
     )
     trainer.remove_callback(PrinterCallback)
     for callback in trainer.callback_handler.callbacks:
         place_logs(callback, recipe)
     return trainer
+
+
+def _objective(recipe: Recipe, prepared: Prepared) -> Objective:
+    """Say what a batch is trained on: its labels, or what a teacher says of it beside them."""
+    transfer = prepared.transfer
+    if transfer is None or transfer.logits is None:
+        return Objective()
+    labeled = np.concatenate([np.ones(len(prepared.rows.train), dtype=bool), transfer.labeled])
+    taught = TeacherTerm(transfer.logits, labeled, recipe.distillation, multi_label=prepared.data.multi_label)
+    return Objective(terms=[taught], label_weight=0.0)
 
 
 def _collect(
@@ -299,7 +314,9 @@ def _collect(
         tokens_per_second=tokens / max(progress.seconds - progress.evaluation_seconds, 1e-9),
         peak_memory_mb=peak,
     )
-    vectors = prepared.vectors
+    vectors, transfer = prepared.vectors, prepared.transfer
+    notes = [*prepared.data.notes, *prepared.rows.notes]
+    notes += [*(vectors.notes if vectors is not None else []), *(transfer.notes if transfer is not None else [])]
     data = DataUse(
         source=prepared.data.source,
         fingerprint=prepared.data.fingerprint,
@@ -307,8 +324,10 @@ def _collect(
         multi_label=prepared.data.multi_label,
         rows={name: len(encoded) for name, encoded in prepared.encoded.items()},
         labels_used=prepared.rows.labels_used,
-        notes=[*prepared.data.notes, *prepared.rows.notes, *(vectors.notes if vectors is not None else [])],
+        notes=notes,
         vectors=vectors.digest if vectors is not None else None,
+        further_rows=len(transfer.owners) if transfer is not None else 0,
+        teacher=(transfer.digest or None) if transfer is not None else None,
     )
     run = Run(
         name=recipe.name,

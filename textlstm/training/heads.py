@@ -84,9 +84,7 @@ def fit_head(vectors: Floats, labels: NDArray[Any], *, classes: int) -> Head:
     best: tuple[float, float, list[Fit]] | None = None
     for strength in STRENGTHS:
         fits = [_fit(unit[fold_of != part], labels[fold_of != part], classes, strength) for part in range(folds)]
-        loss = sum(
-            _loss(fits[part](unit[fold_of == part]), labels[fold_of == part]) for part in range(folds)
-        )
+        loss = sum(_loss(fits[part](unit[fold_of == part]), labels[fold_of == part]) for part in range(folds))
         if best is None or loss < best[0]:
             best = loss, strength, fits
     assert best is not None  # noqa: S101 - there are strengths
@@ -108,7 +106,7 @@ def _fit(unit: NDArray[np.float64], labels: NDArray[Any], classes: int, strength
         def single(new: NDArray[Any]) -> NDArray[np.float64]:
             scores = np.full((len(new), classes), _LEAST)
             scores[:, present] = np.maximum(chances(new), _LEAST)
-            return np.log(scores / scores.sum(axis=1, keepdims=True))
+            return np.asarray(np.log(scores / scores.sum(axis=1, keepdims=True)))
 
         return single
     columns = [_logistic(unit, labels[:, label].astype(np.int64), strength) for label in range(classes)]
@@ -121,7 +119,7 @@ def _fit(unit: NDArray[np.float64], labels: NDArray[Any], classes: int, strength
             for chances, share in zip(columns, shares.tolist(), strict=True)
         ]
         clipped = np.clip(np.stack(yes, axis=1), _LEAST, 1 - _LEAST)
-        return np.log(clipped) - np.log1p(-clipped)
+        return np.asarray(np.log(clipped) - np.log1p(-clipped))
 
     return several
 

@@ -23,6 +23,7 @@ from textlstm.text.streams import stream
 from textlstm.text.tokenization import Encoded, encode, load_tokenizer, train_tokenizer
 from textlstm.text.vectors import source_words
 from textlstm.training.embeddings import PretrainedEmbeddings, pretrained_embeddings
+from textlstm.training.transfer_set import TransferSet, collect_texts, make_transfer_set
 
 
 @dataclass
@@ -32,9 +33,10 @@ class Prepared:
     Attributes:
         data: what was loaded.
         rows: the splits in use.
-        tokenizer: trained on the training rows alone, or a given one.
+        tokenizer: trained on the training rows (and on texts that a teacher labels), or a given one.
         encoded: ids by split name.
         vectors: what the embeddings start from; None for a random start.
+        transfer: what is learned from beside the training rows; None for nothing.
     """
 
     data: TextData
@@ -42,18 +44,38 @@ class Prepared:
     tokenizer: PreTrainedTokenizerFast
     encoded: dict[str, Encoded]
     vectors: PretrainedEmbeddings | None = None
+    transfer: TransferSet | None = None
 
     @property
     def fingerprint(self) -> str:
-        """Of the data, and of the pretrained vectors where there are any."""
-        return self.data.fingerprint + (f"+{self.vectors.digest}" if self.vectors is not None else "")
+        """Of the data, and of pretrained vectors and teachers where there are any."""
+        parts = [self.data.fingerprint]
+        if self.vectors is not None:
+            parts.append(self.vectors.digest)
+        if self.transfer is not None and self.transfer.digest:
+            parts.append(self.transfer.digest)
+        return "+".join(parts)
+
+    @property
+    def learned(self) -> tuple[Encoded, np.ndarray]:
+        """Ids and labels of all rows that are learned from: the training rows, and behind them the further ones.
+
+        A further row without a label has a placeholder: class 0, or no label of several.
+        """
+        encoded, labels = self.encoded["train"], self.rows.train.labels
+        assert labels is not None  # noqa: S101 - `prepare` has refused rows without labels
+        if self.transfer is None:
+            return encoded, labels
+        further = labels[np.maximum(self.transfer.owners, 0)].copy()
+        further[~self.transfer.labeled] = 0
+        return encoded.followed_by(self.transfer.encoded), np.concatenate([labels, further])
 
 
 def prepare(recipe: Recipe, data: TextData) -> Prepared:
     """Draw a run's rows and turn them into ids.
 
     Args:
-        recipe: `data.size`, `seed`, `tokenizer` and `embeddings` are read.
+        recipe: `data.size`, `seed`, `tokenizer`, `embeddings`, `augmentation` and `distillation` are read.
         data: all splits.
 
     Returns:
@@ -61,8 +83,8 @@ def prepare(recipe: Recipe, data: TextData) -> Prepared:
 
     Raises:
         DataError: the size does not fit the data, or pretrained vectors cannot be read.
-        ModelError: a given tokenizer or encoder cannot be found.
-        RecipeError: pretrained vectors do not go with the vocabulary.
+        ModelError: a given tokenizer, encoder or teacher cannot be found.
+        RecipeError: pretrained vectors do not go with the vocabulary, or a teacher's labels not with the data's.
     """
     if recipe.data.fold is not None and recipe.data.folds is not None:
         parted = with_fold(data, fold=recipe.data.fold, folds=recipe.data.folds)
@@ -78,13 +100,15 @@ def prepare(recipe: Recipe, data: TextData) -> Prepared:
             f"Training needs rows of at least two classes, and all {len(labels)} training rows of {data.source} have"
             f" the label {data.label_names[int(labels[0])]!r}; check the label column, or use more rows."
         )
+    further = collect_texts(recipe, data, rows)
     part = recipe.tokenizer
     if part.kind == "pretrained":
         assert part.source is not None  # noqa: S101 - the recipe has checked that the two go together
         tokenizer = load_tokenizer(part.source, max_length=part.max_length)
     else:
         tokenizer = train_tokenizer(
-            rows.train.text_list(),
+            # Texts that a teacher labels bring words; copies are made of words that are known, and of noise.
+            [*rows.train.text_list(), *further.others],
             kind=part.kind,
             vocab_size=part.vocab_size,
             min_frequency=part.min_frequency,
@@ -96,7 +120,8 @@ def prepare(recipe: Recipe, data: TextData) -> Prepared:
     vectors = None
     if recipe.embeddings.source is not None:
         vectors = pretrained_embeddings(recipe, tokenizer, encoded["train"], rows.train.texts)
-    return Prepared(data, rows, tokenizer, encoded, vectors)
+    transfer = make_transfer_set(recipe, data, rows, further, tokenizer)
+    return Prepared(data, rows, tokenizer, encoded, vectors, transfer)
 
 
 def _extra_words(recipe: Recipe) -> list[str]:

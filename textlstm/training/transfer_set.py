@@ -65,44 +65,73 @@ def held_out_splits(data: TextData, rows: UsedRows) -> list[Split]:
     return own + [split for name, split in data.splits.items() if name != "train"]
 
 
-def make_transfer_set(
-    recipe: Recipe, data: TextData, rows: UsedRows, tokenizer: PreTrainedTokenizerFast
-) -> TransferSet | None:
-    """Make the further rows of a run.
+@dataclass(frozen=True, eq=False)
+class FurtherTexts:
+    """The texts of a transfer set, before anything is made of them.
+
+    Attributes:
+        copies: changed copies of training texts.
+        others: texts without labels.
+        notes: what there is, and what was left out.
+    """
+
+    copies: Copies
+    others: list[str]
+    notes: list[str]
+
+
+def collect_texts(recipe: Recipe, data: TextData, rows: UsedRows) -> FurtherTexts:
+    """Collect what a run learns from beside its training rows.
 
     Args:
-        recipe: its `augmentation:` and `distillation:` parts, `seed` and `threads` are read.
+        recipe: its `augmentation:` and `distillation:` parts and `seed` are read.
         data: all splits.
         rows: those of the run.
-        tokenizer: of the run.
 
     Returns:
-        The rows; None where the recipe asks for nothing of the kind.
+        The texts; none where the recipe asks for nothing of the kind.
 
     Raises:
         DataError: vectors or texts without labels cannot be read.
+        ModelError: the tokenizer of a model whose vectors are asked for cannot be loaded.
+    """
+    held_out = held_out_splits(data, rows)
+    copies = _copies(recipe, data, rows, held_out)
+    others, notes = _unlabeled(recipe, data, rows, held_out)
+    if texts := [*copies.texts, *others]:
+        # Whatever the ways that led here, no held-out text is learned from.
+        guarded = np.concatenate([np.empty(0, np.uint64), *(text_keys(split.texts) for split in held_out)])
+        assert not np.isin(text_keys(pa.array(texts, pa.large_string())), guarded).any()  # noqa: S101
+    return FurtherTexts(copies, others, [*copies.notes, *notes])
+
+
+def make_transfer_set(
+    recipe: Recipe, data: TextData, rows: UsedRows, further: FurtherTexts, tokenizer: PreTrainedTokenizerFast
+) -> TransferSet | None:
+    """Turn further texts into ids, and ask the teachers about them and about the training rows.
+
+    Args:
+        recipe: its `distillation:` part and `threads` are read.
+        data: all splits.
+        rows: those of the run.
+        further: from `collect_texts`.
+        tokenizer: of the run.
+
+    Returns:
+        The rows; None where there is neither a further text nor a teacher.
+
+    Raises:
         ModelError: a teacher cannot be found or read.
         RecipeError: a teacher's labels cannot be matched, or it has learned from held-out rows.
     """
-    part = recipe.distillation
-    if recipe.augmentation.copies == 0 and part.teacher is None:
-        return None
-    held_out = held_out_splits(data, rows)
-    copies = _copies(recipe, data, rows, held_out)
-    notes = list(copies.notes)
-    others: list[str] = []
-    digest = ""
-    if part.teacher is not None:
-        others, found = _unlabeled(recipe, data, rows, held_out)
-        notes += found
+    copies, others = further.copies, further.others
     texts = [*copies.texts, *others]
-    # Whatever the ways that led here, no held-out text is learned from.
-    guarded = np.concatenate([np.empty(0, np.uint64), *(text_keys(split.texts) for split in held_out)])
-    assert not np.isin(text_keys(pa.array(texts, pa.large_string())), guarded).any()  # noqa: S101
+    if not texts and recipe.distillation.teacher is None:
+        return None
+    notes, digest, logits = list(further.notes), "", None
     owners = np.concatenate([copies.owners, np.full(len(others), -1, dtype=np.int64)])
     labeled = np.concatenate([copies.labeled, np.zeros(len(others), dtype=bool)])
-    logits = None
-    if part.teacher is not None:
+    if recipe.distillation.teacher is not None:
         own = rows.train.text_list()
         teachers = load_teachers(recipe, data, rows.train)
         places = np.concatenate([np.arange(len(own)), owners])
@@ -138,18 +167,16 @@ def _copies(recipe: Recipe, data: TextData, rows: UsedRows, held_out: list[Split
     return Copies(copies.texts, copies.owners, copies.labeled, notes)
 
 
-def _unlabeled(
-    recipe: Recipe, data: TextData, rows: UsedRows, held_out: list[Split]
-) -> tuple[list[str], list[str]]:
+def _unlabeled(recipe: Recipe, data: TextData, rows: UsedRows, held_out: list[Split]) -> tuple[list[str], list[str]]:
     """Collect texts without labels, each once, none of them held out or among the training rows."""
     part, notes = recipe.distillation, []
+    if part.teacher is None:
+        return [], []
     pools: list[tuple[Split, str]] = []
     if part.rest:
         pools.append((data.splits["train"], "the rest of the training rows"))
     if part.unlabeled is not None:
-        texts, found = load_texts(
-            part.unlabeled, text_columns=recipe.data.text_columns, encoding=recipe.data.encoding
-        )
+        texts, found = load_texts(part.unlabeled, text_columns=recipe.data.text_columns, encoding=recipe.data.encoding)
         notes += found
         pools.append((texts, part.unlabeled))
     collected: dict[int, str] = {}
@@ -183,7 +210,7 @@ def _agreement(logits: NDArray[np.float32], train: Split) -> list[str]:
     note = f"teacher: right on {100 * right:.1f} % of the training rows"
     if right <= guess:
         note += (
-            f", and always saying the most frequent label would be on {100 * guess:.1f} %: it is likely of another task,"
-            " or its labels mean something else than their names say"
+            f", and always saying the most frequent label would be on {100 * guess:.1f} %: it is likely of another"
+            " task, or its labels mean something else than their names say"
         )
     return [note]
