@@ -125,6 +125,49 @@ VALUES = {
 ALONG = {"data.fold": {"data.folds": 20}, "grid.widths": {"grid.layers": [2]}}
 """What a key needs beside it."""
 
+VALUES |= {
+    "augmentation.copies": 2,
+    "augmentation.rules": ["typos"],
+    "augmentation.vectors": "vectors.txt",
+    "augmentation.protected": ["seldom"],
+    "distillation.teacher": ["some/model"],
+    "distillation.labels": {"LABEL_0": "neg"},
+    "distillation.unlabeled": "texts.txt",
+    "distillation.unlabeled_rows": 10,
+    "distillation.rest": True,
+}
+_COPIES, _TEACHER = {"augmentation.copies": 2}, {"distillation.teacher": "some/model"}
+ALONG |= {key: _COPIES for key in known_keys() if key.startswith("augmentation.") and key != "augmentation.copies"}
+ALONG |= {key: _TEACHER for key in known_keys() if key.startswith("distillation.") and key != "distillation.teacher"}
+ALONG["augmentation.similarity"] = {**_COPIES, "augmentation.vectors": "vectors.txt"}
+ALONG["distillation.unlabeled_rows"] = {**_TEACHER, "distillation.unlabeled": "texts.txt"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"augmentation.rules": ["neighbors"], **_COPIES}, "needs vectors"),
+        ({"augmentation.vectors": "x", "augmentation.rules": ["swap"], **_COPIES}, "serve the rules"),
+        ({"augmentation.similarity": 0.9, **_COPIES}, "no effect without vectors"),
+        ({"augmentation.rules": ["casing"], **_COPIES}, "lowercase folds case"),
+        ({"augmentation.rules": ["spelling"]}, "augmentation.rules"),
+        ({"augmentation.copies": -1}, "augmentation.copies"),
+        ({"distillation.loss": "mse", "distillation.temperature": 3.0, **_TEACHER}, "no effect on loss `mse`"),
+        ({"distillation.unlabeled_rows": 5, **_TEACHER}, "give both, or neither"),
+        ({"distillation.hard_weight": 1.0, **_TEACHER}, "leaves nothing to the teacher"),
+        ({"distillation.teacher": []}, "distillation.teacher"),
+    ],
+)
+def test_copies_and_teachers_go_with_what_they_need(changes, words):
+    with pytest.raises(RecipeError, match=words):
+        validate(PLAIN, origin="test").override(changes)
+
+
+def test_a_teacher_may_be_named_alone():
+    recipe = validate(PLAIN, origin="test").override({"distillation.teacher": "some/model"})
+    assert recipe.distillation.teacher == ["some/model"]
+    assert recipe.override({"distillation.teacher": ["a", "b"]}).distillation.teacher == ["a", "b"]
+
 
 @pytest.mark.parametrize(
     "key", [key for key in known_keys() if key not in ("version", "data.source", "tokenizer.source")]

@@ -15,6 +15,7 @@ import typer
 
 from textlstm import cli_options as opt
 from textlstm.cli_advise import advise
+from textlstm.cli_distill import distill
 from textlstm.cli_grid import compare, run
 from textlstm.cli_inference import evaluate, predict
 from textlstm.cli_inspect import inspect
@@ -153,6 +154,7 @@ def train(
     )
 
 
+app.command(short_help="Train a student on a teacher's scores.")(distill)
 app.command(short_help="Score a model on labeled data.")(evaluate)
 app.command(short_help="Label texts with a model.")(predict)
 app.command(short_help="Publish a model on the Hub.")(push)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from textlstm.errors import RunFolderError
+from textlstm.errors import RecipeError, RunFolderError
 from textlstm.recipe import Recipe, describe_key, validate
 from textlstm.recipe_files import parse_override
 
@@ -36,6 +36,9 @@ OPTION_KEYS = {
     "seed": "seed",
     "device": "device",
     "threads": "threads",
+    "unlabeled": "distillation.unlabeled",
+    "teacher": "distillation.teacher",
+    "teacher_labels": "distillation.labels",
 }
 """Option to recipe key; `--tokenizer` and `--embeddings` are apart, since they set two keys."""
 
@@ -77,6 +80,21 @@ Tokenizer = Annotated[
     str | None,
     typer.Option("--tokenizer", help="word, bpe, wordpiece, unigram, or the Hub id or path of one", show_default=False),
 ]
+Teacher = Annotated[
+    list[str] | None,
+    typer.Option("--teacher", metavar="MODEL", help=describe_key("distillation.teacher"), show_default=False),
+]
+TeacherLabels = _option("--teacher-labels", str, metavar="THEIRS=OURS,...")
+Unlabeled = Annotated[
+    str | None,
+    typer.Option(
+        "--unlabeled",
+        "--unlabelled",
+        metavar="DATA",
+        help=describe_key("distillation.unlabeled"),
+        show_default=False,
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -106,6 +124,8 @@ def option_overrides(options: dict[str, Any]) -> dict[str, Any]:
     changes = {key: options[name] for name, key in OPTION_KEYS.items() if options.get(name) not in (None, [], ())}
     if "data.label_names" in changes:
         changes["data.label_names"] = [name.strip() for name in changes["data.label_names"].split(",")]
+    if "distillation.labels" in changes:
+        changes["distillation.labels"] = _pairs(changes["distillation.labels"], option="--teacher-labels")
     if (tokenizer := options.get("tokenizer")) is not None:
         trained = tokenizer in ("word", "bpe", "wordpiece", "unigram")
         changes |= (
@@ -122,6 +142,14 @@ def option_overrides(options: dict[str, Any]) -> dict[str, Any]:
         changes["training.min_updates"] = 0  # whoever counts epochs wants no more of them
     changes |= dict(parse_override(text) for text in options.get("settings") or [])
     return changes
+
+
+def _pairs(text: str, *, option: str) -> dict[str, str]:
+    """Read A=B,C=D."""
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(left.strip() and equals and right.strip() for left, equals, right in pairs):
+        raise RecipeError(f"{option} should be pairs such as LABEL_0=negative,LABEL_1=positive, and is {text!r}.")
+    return {left.strip(): right.strip() for left, _, right in pairs}
 
 
 def recipe_for(data: str, options: dict[str, Any], *, name: str) -> Recipe:

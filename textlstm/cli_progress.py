@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -132,6 +132,12 @@ class TrainProgress(_Display):
         self.task = self.bar.add_task("", total=None, epoch=0.0)
         self.said = 0
         self.shown_at = 0.0
+
+    def begin(self, name: str) -> Callable[[Report], None]:
+        """Start anew for one of several runs; gives what listens to it."""
+        self.said = 0
+        self.say(f"{name}:")
+        return self.update
 
     def update(self, report: Report) -> None:
         """Show how far the run is; off a terminal, print a line an epoch."""

@@ -147,13 +147,6 @@ class Recipe(Section):
             raise ValueError("augmentation.rules: casing has no effect where tokenizer.lowercase folds case")
         return self
 
-    @model_validator(mode="after")
-    def _rest_is_beyond_a_size(self) -> Recipe:
-        one_size = self.grid.sizes is None or self.grid.sizes == ["full"]
-        if self.distillation.teacher and self.distillation.rest and self.data.size == "full" and one_size:
-            raise ValueError("distillation.rest are the rows beyond data.size, which is `full`; give a size")
-        return self
-
     @property
     def seeds(self) -> list[int]:
         """The seeds of the grid, counted from 0 when only their number is given; else the recipe's own."""

@@ -203,14 +203,44 @@ def finetune(
         watching = watch(prepared)
     if out is None:
         return train(chosen, loaded, prepared=prepared, listener=listener, watch=watching).run
-    folder = Path(out)
+    return train_into(Path(out), chosen, loaded, prepared=prepared, listener=listener, watch=watching).run
+
+
+def train_into(
+    folder: Path,
+    recipe: Recipe,
+    data: TextData | None = None,
+    *,
+    prepared: Prepared | None = None,
+    listener: Listener | None = None,
+    watch: TrainingWatch[Any] | None = None,
+) -> Trained:
+    """Train one classifier and save it with its run; an interrupted run is resumed from checkpoints in its folder.
+
+    Args:
+        folder: made when absent.
+        recipe: as in `train`.
+        data: as in `train`.
+        prepared: as in `train`.
+        listener: as in `train`.
+        watch: as in `train`.
+
+    Returns:
+        The run, its model and its predictions, which are in the folder now.
+
+    Raises:
+        DataError: as in `train`.
+        RecipeError: as in `train`.
+        RunFolderError: as in `train`.
+        NonFiniteLossError: as in `train`.
+    """
     checkpoints = folder / CHECKPOINTS_FOLDER
-    trained = train(chosen, loaded, prepared=prepared, checkpoints=checkpoints, listener=listener, watch=watching)
+    trained = train(recipe, data, prepared=prepared, checkpoints=checkpoints, listener=listener, watch=watch)
     if _writes_files():
         trained.save(folder)
-        write_run(folder, trained.run, trained.predictions, chosen.to_yaml())
-        discard_checkpoints(folder / CHECKPOINTS_FOLDER)
-    return trained.run
+        write_run(folder, trained.run, trained.predictions, recipe.to_yaml())
+        discard_checkpoints(checkpoints)
+    return trained
 
 
 def _writes_files() -> bool:
