@@ -43,6 +43,14 @@ def _recipe(changes=None):
     return validate(TINY, origin="the tests").override(changes or {})
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Nothing that a test asks a teacher stays on the machine, or comes from there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEXTLSTM_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def planted():
     return _planted
