@@ -100,7 +100,8 @@ def format_lesson(lesson: Lesson) -> str:
     lines = [
         "",
         what,
-        f"{'':<15}{'accuracy':<26}{'macro-F1':<26}{'log loss':<26}{'texts/s':>9}{'MiB':>8}{'parameters':>13}{'updates':>9}",
+        f"{'':<15}{'accuracy':<26}{'macro-F1':<26}{'log loss':<26}{'texts/s':>9}{'MiB':>8}"
+        f"{'parameters':>13}{'updates':>9}",
     ]
     for pupil in lesson.pupils:
         figures = (pupil.metrics.accuracy, pupil.metrics.macro_f1, pupil.metrics.log_loss)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -261,7 +260,7 @@ def _teacher(teachers: Sequence[Teacher]) -> Callable[[list[str]], object]:
 
 
 def _speeds(answers: Sequence[Callable[[list[str]], object]], texts: list[str], threads: int) -> list[float]:
-    """Time each on the same texts in turns, so that a busy moment hits all; texts a second, the fastest of the rounds."""
+    """Time each on the same texts in turns, so that a busy moment hits all; texts a second of the fastest round."""
     import torch
 
     before = torch.get_num_threads()
@@ -288,5 +287,5 @@ def _size(folders: Sequence[Path]) -> tuple[int, int]:
         for path in [*folder.glob("model*.safetensors"), *inner.glob("model*.safetensors")]:
             size += path.stat().st_size
             with safe_open(path, framework="numpy") as file:
-                numbers += sum(int(np.prod(file.get_slice(name).get_shape())) for name in file.keys())  # noqa: SIM118
+                numbers += sum(int(np.prod(file.get_slice(name).get_shape())) for name in file.keys())
     return numbers, size
