@@ -15,13 +15,16 @@ import typer
 
 from textlstm import cli_options as opt
 from textlstm.cli_advise import advise
+from textlstm.cli_calibrate import calibrate
 from textlstm.cli_distill import distill
+from textlstm.cli_export import export
 from textlstm.cli_grid import compare, run
 from textlstm.cli_inference import evaluate, predict
 from textlstm.cli_inspect import inspect
 from textlstm.cli_recipes import recipes_app
 from textlstm.cli_release import pull, push
 from textlstm.cli_runs import report, status
+from textlstm.cli_serve import serve
 from textlstm.errors import TextLSTMError
 
 app = typer.Typer(
@@ -160,6 +163,9 @@ app.command(short_help="Label texts with a model.")(predict)
 app.command(short_help="Publish a model on the Hub.")(push)
 app.command(short_help="Fetch a published model.")(pull)
 app.command(short_help="Look inside a trained stack.")(inspect)
+app.command(short_help="Fit a model's probabilities on held-out rows.")(calibrate)
+app.command(short_help="Write a model as ONNX files.")(export)
+app.command(short_help="Answer over HTTP.")(serve)
 app.command(short_help="Show how far a sweep is.")(status)
 app.command(short_help="Write the report of finished runs anew.")(report)
 

@@ -5,18 +5,37 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
 from textlstm import cli_options as opt
 from textlstm.errors import RecipeError
 
+if TYPE_CHECKING:
+    from textlstm.inference.model_files import Backend
+    from textlstm.inference.predictor import LongTexts as Windows
+    from textlstm.inference.predictor import Predictor
+
 Device = Annotated[
     str | None,
     typer.Option("--device", help="where to compute: auto, cpu, cuda, cuda:1 or mps", show_default=False),
 ]
+BackendName = Annotated[
+    str,
+    typer.Option(
+        "--backend", help="auto (an exported model.onnx if there is one, else torch), onnx, onnx-int8 or torch"
+    ),
+]
+LongTexts = Annotated[
+    str,
+    typer.Option(
+        "--long-texts", help="truncate a text longer than the model reads, or average the logits of its windows"
+    ),
+]
+Uncalibrated = Annotated[bool, typer.Option("--uncalibrated", help="leave the model's calibration.json aside")]
 
 
 def evaluate(
@@ -29,6 +48,12 @@ def evaluate(
     label_separator: opt.LabelSeparator = None,
     encoding: opt.Encoding = None,
     device: Device = None,
+    backend: BackendName = "auto",
+    long_texts: LongTexts = "truncate",
+    uncalibrated: Uncalibrated = False,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="also show what leaving unsure texts without a label would give")
+    ] = False,
     on_bad_rows: opt.OnBadRows = None,
     as_json: opt.AsJson = False,
     quiet: opt.Quiet = False,
@@ -36,28 +61,44 @@ def evaluate(
 ) -> None:
     """Score a model on labeled data: accuracy, F1, log loss and calibration with intervals, per class too.
 
-    --json prints the metrics as one object, with `truncated` (rows that were cut) and `notes` (what loading said).
+    --json prints the metrics as one object, with `truncated` (rows that were longer than the model reads), `notes`
+    (what loading said) and, by --coverage, `coverage`.
     """
     from textlstm.cli_progress import quiet_libraries
+    from textlstm.inference.abstention import coverage_curve, format_coverage
     from textlstm.inference.predictor import Predictor
     from textlstm.text.protocol import labeled_split, load_recipe_data
     from textlstm.training.evaluation import evaluate_predictions, format_metrics
 
     quiet_libraries()
-    predictor = Predictor.load(model, device=device or "auto")
+    predictor = Predictor.load(
+        model,
+        backend=cast("Backend", backend),
+        device=device or "auto",
+        calibrated=not uncalibrated,
+        long_texts=cast("Windows", long_texts),
+    )
+    if coverage and predictor.multi_label:
+        raise RecipeError("--coverage is about models that give one label a text, and this one gives any number.")
     options = {**ctx.params, "device": None}  # a recipe has fewer devices than torch
     recipe = opt.recipe_for(data, options, name="evaluate").override({"data.label_names": predictor.label_names})
     loaded = load_recipe_data(recipe)
     rows = labeled_split(loaded, split)
     assert rows.labels is not None  # noqa: S101 - labeled_split has refused unlabeled rows
     encoded = predictor.encode(rows.texts)
-    _say([*loaded.notes, _cut(encoded.truncated, len(rows), predictor.max_length)], quiet=quiet)
-    metrics = evaluate_predictions(rows.labels, predictor.probabilities_of(encoded), predictor.label_names)
+    _say([*loaded.notes, _cut(encoded.truncated, len(rows), predictor)], quiet=quiet)
+    chances = predictor.probabilities_of(encoded)
+    metrics = evaluate_predictions(rows.labels, chances, predictor.label_names)
+    curve = coverage_curve(chances, rows.labels) if coverage else []
     if as_json:
         shown = {**metrics.model_dump(mode="json"), "truncated": encoded.truncated, "notes": loaded.notes}
+        if coverage:
+            shown["coverage"] = [asdict(point) for point in curve]
         typer.echo(json.dumps(shown, indent=1, ensure_ascii=False))
     else:
         typer.echo(f"{metrics.rows:,} rows\n{format_metrics(metrics)}")
+        if coverage:
+            typer.echo(f"\n{format_coverage(curve)}")
 
 
 def _say(notes: list[str], *, quiet: bool) -> None:
@@ -66,12 +107,13 @@ def _say(notes: list[str], *, quiet: bool) -> None:
         typer.echo(note, err=True)
 
 
-def _cut(truncated: int, rows: int, max_length: int) -> str:
-    """Say how many texts were cut, and their share."""
+def _cut(truncated: int, rows: int, predictor: Predictor) -> str:
+    """Say how many texts were cut or read in windows, and their share."""
     share = 100 * truncated / max(1, rows)
+    became = "were cut" if predictor.long_texts == "truncate" else "were read in windows"
     return (
-        f"{truncated:,} of {rows:,} texts ({share:.1f} %) were longer than the model reads ({max_length:,} tokens) and"
-        " were cut"
+        f"{truncated:,} of {rows:,} texts ({share:.1f} %) were longer than the model reads ({predictor.max_length:,}"
+        f" tokens) and {became}"
     )
 
 
@@ -80,7 +122,7 @@ def predict(
     source: Annotated[
         str | None,
         typer.Argument(
-            metavar="INPUT", help="csv, tsv, json, jsonl, parquet, arrow or txt; `-` reads lines from stdin"
+            metavar="INPUT", help="csv, tsv, json, jsonl, parquet, arrow or txt, also .gz; `-` reads lines from stdin"
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="file to write, of any of these kinds")] = None,
@@ -88,9 +130,34 @@ def predict(
     text_column: opt.TextColumn = None,
     encoding: opt.Encoding = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="also give each label's probability")] = False,
+    top_k: Annotated[
+        int | None,
+        typer.Option("--top-k", min=1, help="also give the so many most probable labels", show_default=False),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold",
+            help="multi-label: the probability from which a label is given; calibrated, or 0.5, when absent",
+            show_default=False,
+        ),
+    ] = None,
+    abstain_below: Annotated[
+        float, typer.Option("--abstain-below", help="one label a text: give none below this probability")
+    ] = 0.0,
+    long_texts: LongTexts = "truncate",
     keep_bad_rows: Annotated[
         bool, typer.Option("--keep-bad-rows", help="rows or lines without text get an empty label, instead of stopping")
     ] = False,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(
+            "--rejects",
+            metavar="FILE",
+            help="write rows that cannot be read or have no text there, with line and reason, instead of stopping",
+            show_default=False,
+        ),
+    ] = None,
     prefix: Annotated[
         str | None,
         typer.Option(
@@ -100,7 +167,16 @@ def predict(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace OUT when it exists")] = False,
+    backend: BackendName = "auto",
     device: Device = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="CPU threads; all by default", show_default=False)
+    ] = None,
+    batch_tokens: Annotated[int, typer.Option("--batch-tokens", min=1, help="padded tokens a batch may hold")] = 16_384,
+    batch_rows: Annotated[
+        int, typer.Option("--batch-rows", min=1, help="rows a batch may hold; with 1, 8-bit scores are independent")
+    ] = 256,
+    uncalibrated: Uncalibrated = False,
     as_json: opt.AsJson = False,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
@@ -108,43 +184,67 @@ def predict(
     """Label texts: a file into a file, one text, or lines from stdin; input order is kept.
 
     Lines are answered as they come: label, a tab, score. With --keep-bad-rows an empty line is answered by a tab alone,
-    or with --json by no labels and the score null.
+    or with --json by no labels and the score null. A prediction of a file that was killed goes on where it was when the
+    same command is given again, and writes the same bytes. Scores of an 8-bit model depend a little on the other rows
+    of a batch; batches are cut the same way each time.
     """
-    from textlstm.cli_progress import PredictProgress, quiet_libraries, show_predictions
-
     if source is not None and text:
         raise RecipeError("predict takes either INPUT or --input, and got both; leave one out.")
     if source not in (None, "-") and out is None:
         raise RecipeError(
             f"predict {model} {source} needs a file to write, and none was named; add -o OUT.csv or another kind."
         )
-    file_only = {"--text-column": bool(text_column), "--prefix": prefix is not None, "--overwrite": overwrite}
+    named = {"--text-column": bool(text_column), "--prefix": prefix is not None}
+    file_only = named | {"--overwrite": overwrite, "--rejects": rejects is not None}
     if text:
         lines_too = {"--encoding": encoding is not None, "--keep-bad-rows": keep_bad_rows, "-o": out is not None}
         _refuse_idle(file_only | lines_too, "--input, whose answers are printed", "put the texts into a file")
     elif out is None:
         _refuse_idle(file_only, "lines from stdin, whose answers are printed", "name a file to write with -o")
-    if out is not None and out.exists() and not overwrite:
-        raise RecipeError(f"{out} exists already, and nothing is overwritten; name another file, or add --overwrite.")
-    from textlstm.inference.line_predictions import predict_lines
-    from textlstm.inference.prediction_files import predict_file
+    for written in (out, rejects):
+        if written is not None and written.exists() and not overwrite:
+            raise RecipeError(
+                f"{written} exists already, and nothing is overwritten; name another file, or add --overwrite."
+            )
+    from textlstm.cli_predictions import show_predictions
+    from textlstm.inference.model_files import find_model
     from textlstm.inference.predictor import Predictor
-    from textlstm.text.reading import arriving_lines
 
-    quiet_libraries()
-    predictor = Predictor.load(model, device=device or "auto")
+    wanted = {"backend": cast("Backend", backend), "device": device or "auto"}
+    if find_model(model, **wanted).onnx is None:  # type: ignore[arg-type]
+        from textlstm.cli_progress import quiet_libraries
+
+        quiet_libraries()  # only then are they imported
+    predictor = Predictor.load(
+        model,
+        backend=cast("Backend", backend),
+        device=device or "auto",
+        threads=threads,
+        calibrated=not uncalibrated,
+        threshold=threshold,
+        abstain_below=abstain_below,
+        long_texts=cast("Windows", long_texts),
+    )
+    batches = {"batch_tokens": batch_tokens, "batch_rows": batch_rows}
+    bad_rows: Literal["keep", "error"] = "keep" if keep_bad_rows else "error"
     if text:
-        answers = predictor(text)
-        show_predictions(text, answers, as_json=as_json, probabilities=probabilities)
+        answers = predictor(text, **batches)
+        show_predictions(text, answers, as_json=as_json, probabilities=probabilities, top_k=top_k)
         cut, count = sum(answer.truncated for answer in answers), len(answers)
     elif out is None:
+        from textlstm.inference.line_predictions import predict_lines
+        from textlstm.text.reading import arriving_lines
+
         arriving = arriving_lines(cast(io.BufferedReader, sys.stdin.buffer), encoding=encoding)
         cut = count = 0
-        for lines, found in predict_lines(predictor, arriving, on_bad_rows="keep" if keep_bad_rows else "error"):
-            show_predictions(lines, found, as_json=as_json, probabilities=probabilities)
+        for lines, found in predict_lines(predictor, arriving, on_bad_rows=bad_rows, **batches):
+            show_predictions(lines, found, as_json=as_json, probabilities=probabilities, top_k=top_k)
             cut, count = cut + sum(a is not None and a.truncated for a in found), count + len(lines)
     else:
-        with PredictProgress(quiet=quiet) as progress:
+        from textlstm.cli_progress import PredictProgress
+        from textlstm.inference.prediction_files import predict_file
+
+        with PredictProgress(out, quiet=quiet) as progress:
             done = predict_file(
                 predictor,
                 source or "-",
@@ -152,20 +252,29 @@ def predict(
                 text_columns=text_column,
                 encoding=encoding,
                 probabilities=probabilities,
+                top_k=top_k,
                 prefix=prefix,
-                on_bad_rows="keep" if keep_bad_rows else "error",
+                on_bad_rows=bad_rows,
+                rejects=rejects,
                 progress=progress.update,
+                **batches,
             )
             for note in done.notes:
                 progress.say(note)
-            cut_words = _cut(done.truncated, done.rows, predictor.max_length)
+            if done.recalled:
+                progress.say(f"{done.recalled:,} rows had been predicted before an interruption")
+            if done.rejected:
+                progress.say(f"{done.rejected:,} rows could not be labeled and are in {rejects}")
+            if done.abstained:
+                progress.say(f"{done.abstained:,} texts got no label")
+            cut_words = _cut(done.truncated, done.rows, predictor)
             progress.say(f"{done.rows:,} rows written to {out}; {done.unlabeled:,} had no text; {cut_words}")
         if as_json:
-            counts = {"rows": done.rows, "unlabeled": done.unlabeled, "truncated": done.truncated, "output": str(out)}
-            typer.echo(json.dumps({**counts, "new_columns": done.new_columns, "notes": done.notes}, ensure_ascii=False))
+            shown = {key: value for key, value in asdict(done).items() if key != "text_columns"}
+            typer.echo(json.dumps({**shown, "output": str(out)}, ensure_ascii=False))
         return
     if cut:
-        _say([_cut(cut, count, predictor.max_length)], quiet=quiet)
+        _say([_cut(cut, count, predictor)], quiet=quiet)
 
 
 def _refuse_idle(given: dict[str, bool], mode: str, mend: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from textlstm.experiment.baselines import BaselineResult
     from textlstm.experiment.failures import Failure
     from textlstm.experiment.grid import Cell
-    from textlstm.inference.decisions import Prediction
     from textlstm.results import Run
     from textlstm.text.datasets import TextData
     from textlstm.training.progress import Report
@@ -176,34 +174,6 @@ def print_table(table: Table) -> None:
     console.print(table)
 
 
-def show_predictions(
-    texts: Sequence[str], predictions: Sequence[Prediction | None], *, as_json: bool, probabilities: bool
-) -> None:
-    """Print predictions of single texts: label and score, and by option every label's probability.
-
-    Args:
-        texts: as given.
-        predictions: one a text; None, for a text that is empty, prints an empty label and score.
-        as_json: one JSON object a line instead of tab-separated words.
-        probabilities: whether to show every label's.
-    """
-    for text, prediction in zip(texts, predictions, strict=True):
-        if prediction is None:
-            chances = {"probabilities": None} if probabilities else {}
-            empty: dict[str, object] = {"text": text, "labels": [], "score": None, **chances}
-            typer.echo(json.dumps(empty, ensure_ascii=False) if as_json else "\t")
-            continue
-        if as_json:
-            shown = {"text": text, "labels": prediction.labels, "score": prediction.score}
-            by_label = {"probabilities": prediction.probabilities} if probabilities else {}
-            typer.echo(json.dumps({**shown, **by_label}, ensure_ascii=False))
-            continue
-        typer.echo(f"{', '.join(prediction.labels)}\t{prediction.score:.4f}")
-        if probabilities:
-            for name, value in sorted(prediction.probabilities.items(), key=lambda item: -item[1]):
-                typer.echo(f"  {name}\t{value:.4f}")
-
-
 class AdviceProgress(_Display):
     """What a study would say, line by line, with the time that is gone."""
 
@@ -228,12 +198,20 @@ class InspectProgress(_Display):
 
 
 class PredictProgress(_Display):
-    """Rows done; their number is not known before a stream ends."""
+    """Rows done; their number is not known before a stream ends. Off a terminal, a line now and then."""
 
-    def __init__(self, *, quiet: bool) -> None:
-        super().__init__(TextColumn("{task.completed:,.0f} rows"), quiet=quiet)
+    _SECONDS_BETWEEN_LINES = 30.0
+
+    def __init__(self, out: Path, *, quiet: bool) -> None:
+        words = f"the same command goes on from the last window of rows that was predicted for {out}"
+        super().__init__(TextColumn("{task.completed:,.0f} rows"), quiet=quiet, interrupted=words)
         self.task = self.bar.add_task("", total=None)
+        self.said_at = self.began = time.monotonic()
 
     def update(self, rows: int) -> None:
-        """Show the number of rows written."""
+        """Show the number of rows done."""
         self.bar.update(self.task, completed=rows)
+        now = time.monotonic()
+        if self.bar.disable and now - self.said_at > self._SECONDS_BETWEEN_LINES:
+            self.said_at = now
+            self.say(f"{rows:,} rows, {rows / (now - self.began):,.0f} a second")

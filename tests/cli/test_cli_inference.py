@@ -49,7 +49,8 @@ def test_predict_takes_single_texts_lines_and_stdin_alike(model, folder, tmp_pat
     (tmp_path / "in.txt").write_text("\n".join(texts) + "\n")
     counts = json.loads(succeed("predict", model[0], tmp_path / "in.txt", "-o", tmp_path / "out.jsonl", "--json").out)
     assert counts.pop("output") == str(tmp_path / "out.jsonl")
-    assert counts == {"rows": 3, "unlabeled": 0, "truncated": 0, "new_columns": ["label", "score"], "notes": []}
+    none = {"unlabeled": 0, "truncated": 0, "abstained": 0, "rejected": 0, "recalled": 0}
+    assert counts == {"rows": 3, **none, "new_columns": ["label", "score"], "notes": []}
     assert succeed("predict", model[0], stdin="").out == ""
 
 

@@ -1,8 +1,11 @@
 """A tiny saved model, made in a second and without a network."""
 
+import numpy as np
 import pytest
 import torch
 
+from textlstm.inference.export import export_onnx
+from textlstm.inference.held_out import HeldOut
 from textlstm.model import TextLSTMConfig, TextLSTMForSequenceClassification
 from textlstm.text.tokenization import save_tokenizer, train_tokenizer
 
@@ -38,3 +41,30 @@ def _make_model(folder, *, multi_label=False, max_length=12):
 @pytest.fixture(scope="session")
 def make_model():
     return _make_model
+
+
+def _held_out(rows=300):
+    """Texts of the tiny model's words, of many lengths."""
+    rng = np.random.default_rng(5)
+    return HeldOut([" ".join(rng.choice(WORDS, rng.integers(1, 12))) for _ in range(rows)], None, "texts of the tests")
+
+
+@pytest.fixture(scope="session")
+def held_out():
+    return _held_out
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """The tiny model with both of its ONNX files."""
+    folder = _make_model(tmp_path_factory.mktemp("exported") / "model")
+    export_onnx(folder, int8=True, texts=_held_out(), least_agreement=0.8)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported_multi(tmp_path_factory):
+    """The same as a multi-label model."""
+    folder = _make_model(tmp_path_factory.mktemp("exported") / "multi", multi_label=True)
+    export_onnx(folder, texts=_held_out())
+    return folder

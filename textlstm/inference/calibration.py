@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: a temperature, and for multi-label a threshold a label, fitted on held-out rows.
+"""Probabilities that mean what they say: a temperature and, for multi-label, thresholds, fitted on held-out rows.
 
 A model's probabilities are usually too sure. Dividing all logits by one number, the temperature, changes no ranking and
 mends most of that (Guo et al. 2017, "On Calibration of Modern Neural Networks"). What was fitted lies beside the model
@@ -27,7 +27,6 @@ FEWEST_ROWS = 50
 FEWEST_POSITIVES = 10
 """A label with fewer positive (or negative) rows keeps the threshold 0.5."""
 _HOTTEST = 20.0
-_FLOOR = 1e-7  # probabilities are float32: one that is 0 there was about this
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def fit_calibration(
     """Fit a temperature by maximum likelihood, and for multi-label the threshold of each label by its F1.
 
     Args:
-        logits: (rows, classes) before calibration; log probabilities do as well, where a model gives one label a text.
+        logits: (rows, classes) before calibration.
         labels: (rows,) class ids, or (rows, classes) truth values for multi-label.
         label_names: in the order of the columns.
         source: where the rows come from.
@@ -106,18 +105,73 @@ def fit_calibration(
     )
 
 
-def logits_from_probabilities(probabilities: Floats, *, multi_label: bool) -> NDArray[np.float64]:
-    """Turn stored probabilities back into logits, up to a constant a row that changes nothing.
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """A calibration that was stored, and the rows it was fitted on.
+
+    Attributes:
+        path: the file.
+        calibration: what was fitted.
+        probabilities: (rows, classes) with it.
+        labels: (rows,) class ids or (rows, classes) truth values.
+    """
+
+    path: Path
+    calibration: Calibration
+    probabilities: Floats
+    labels: NDArray[Any]
+
+
+def calibrate_model(
+    folder: Path, *, data: str | None = None, split: str | None = None, options: dict[str, Any] | None = None
+) -> Calibrated:
+    """Fit a model's calibration on rows that it did not train on, and store it in its folder.
 
     Args:
-        probabilities: (rows, classes).
-        multi_label: whether each is a decision of its own.
+        folder: the model's.
+        data: labeled data, as `held_out_rows` takes it.
+        split: of `data`.
+        options: recipe keys that say how to read `data`.
 
     Returns:
-        (rows, classes).
+        What was fitted and stored.
+
+    Raises:
+        DataError: there are no such rows, or too few.
+        ModelError: the folder holds no model.
     """
-    chances = np.clip(np.asarray(probabilities, dtype=np.float64), _FLOOR, 1.0 - _FLOOR if multi_label else 1.0)
-    return np.asarray(np.log(chances) - np.log1p(-chances) if multi_label else np.log(chances))
+    from textlstm.inference.held_out import held_out_rows
+    from textlstm.inference.predictor import Predictor
+
+    predictor = Predictor.load(folder, calibrated=False)
+    rows = held_out_rows(folder, predictor.label_names, data=data, split=split, options=options)
+    assert rows.labels is not None  # noqa: S101 - held_out_rows gives labeled rows
+    logits = predictor.logits_of(predictor.encode(rows.texts))
+    names, weights = predictor.label_names, weights_digest(folder)
+    fitted = fit_calibration(logits, rows.labels, names, source=rows.origin, weights=weights)
+    path = write_calibration(folder, fitted)
+    chances = probabilities_from_logits(logits / fitted.temperature, multi_label=predictor.multi_label)
+    return Calibrated(path, fitted, chances, rows.labels)
+
+
+def describe_calibration(calibration: Calibration) -> str:
+    """Say in words what was fitted.
+
+    Args:
+        calibration: of a model.
+
+    Returns:
+        Some lines.
+    """
+    hot = calibration.temperature
+    what = "was too sure" if hot > 1 else "was not sure enough" if hot < 1 else "was as sure as it should be"
+    lines = [
+        f"{calibration.source}: temperature {hot:.4g}, so the model {what}; log loss {calibration.log_loss_before:.4f}"
+        f" before, {calibration.log_loss_after:.4f} after (on the rows it was fitted on)"
+    ]
+    for name, threshold in (calibration.thresholds or {}).items():
+        lines.append(f"  {name}: given from a probability of {threshold:.3f} on")
+    return "\n".join(lines)
 
 
 def write_calibration(folder: Path, calibration: Calibration) -> Path:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-import numpy as np
-import pyarrow as pa
-
 from textlstm.errors import DataError
 from textlstm.inference.decisions import Prediction
-from textlstm.inference.predictor import Predictor
-from textlstm.text.columns import is_blank
+from textlstm.inference.predictor import BATCH_ROWS, BATCH_TOKENS, Predictor
 
 
 def predict_lines(
-    predictor: Predictor, arriving: Iterable[list[str]], *, on_bad_rows: Literal["error", "keep"] = "error"
+    predictor: Predictor,
+    arriving: Iterable[list[str]],
+    *,
+    on_bad_rows: Literal["error", "keep"] = "error",
+    batch_tokens: int = BATCH_TOKENS,
+    batch_rows: int = BATCH_ROWS,
 ) -> Iterator[tuple[list[str], list[Prediction | None]]]:
     """Label lines, each group of them before the next one is asked for.
 
@@ -24,6 +25,8 @@ def predict_lines(
         arriving: groups of lines, as `arriving_lines` gives them.
         on_bad_rows: what a line without text is: an "error", after the answers to the lines before it, or to "keep"
             with None.
+        batch_tokens: padded tokens a batch may hold.
+        batch_rows: rows a batch may hold.
 
     Yields:
         The lines of a group, and one prediction a line.
@@ -33,11 +36,11 @@ def predict_lines(
     """
     done = 0
     for lines in arriving:
-        blank = np.asarray(is_blank(pa.array(lines, pa.large_string())).to_numpy(zero_copy_only=False), dtype=bool)
-        wrong = int(blank.argmax()) if on_bad_rows == "error" and blank.any() else None
+        blank = [not line.strip() for line in lines]
+        wrong = blank.index(True) if on_bad_rows == "error" and any(blank) else None
         lines, blank = lines[:wrong], blank[:wrong]
         texts = [line for line, empty in zip(lines, blank, strict=True) if not empty]
-        found = iter(predictor(texts))
+        found = iter(predictor(texts, batch_tokens=batch_tokens, batch_rows=batch_rows))
         if lines:
             yield lines, [None if empty else next(found) for empty in blank]
         if wrong is not None:

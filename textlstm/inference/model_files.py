@@ -112,6 +112,24 @@ def weights_digest(folder: Path) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
+def digest_model(files: ModelFiles) -> str:
+    """Hash what a model's answers depend on: its graph or weights with their settings, and its tokenizer.
+
+    Args:
+        files: the model's.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    whole = hashlib.sha256()
+    weights = [files.onnx] if files.onnx is not None else sorted(files.folder.glob("model*.safetensors"))
+    for path in (*weights, files.folder / "config.json", files.folder / "tokenizer.json"):
+        if path.is_file():
+            with path.open("rb") as file:
+                whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()[:16]
+
+
 def _places(name: str) -> list[str]:
     """Where a graph may lie in a model's folder."""
     return [f"{ONNX_FOLDER}/{name}", name]

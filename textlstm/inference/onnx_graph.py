@@ -15,10 +15,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from textlstm.errors import MissingExtraError, RecipeError
-from textlstm.inference.int8 import quantize_rows
 
 try:
     import onnx
@@ -26,10 +24,12 @@ try:
 except ImportError as error:
     raise MissingExtraError("onnx", "onnx") from error
 
+from textlstm.inference.int8 import quantize_rows
+from textlstm.inference.onnx_nodes import Array, GraphNodes
+from textlstm.inference.onnx_pooling import pool_states
+
 if TYPE_CHECKING:
     from textlstm.model import TextLSTMConfig
-
-Array = NDArray[Any]
 
 DEFAULT_OPSET = 18
 """The oldest operator set that has all that is needed: what is written in it runs in the most places."""
@@ -84,16 +84,17 @@ def build_graph(
             f"--opset should be from {DEFAULT_OPSET} to {newest} with onnx {onnx.__version__}, and {opset} was asked"
             f" for; {DEFAULT_OPSET} runs in the most places."
         )
-    network = _Network(config, weights, int8=int8, full_range=full_range)
+    nodes = GraphNodes(weights, int8=int8, full_range=full_range)
+    _Network(config, nodes).write()
     graph = helper.make_graph(
-        network.write(),
+        nodes.nodes,
         "textlstm",
         [_value("input_ids", TensorProto.INT64, "time"), _value("attention_mask", TensorProto.INT64, "time")],
         [_value("logits", TensorProto.FLOAT, config.num_labels or 0)],
-        [numpy_helper.from_array(array, name) for name, array in network.constants.items()],
+        [numpy_helper.from_array(array, name) for name, array in nodes.constants.items()],
     )
     operators = [helper.make_opsetid("", opset)]
-    if network.contributed:
+    if nodes.contributed:
         operators.append(helper.make_opsetid("com.microsoft", 1))
     model = helper.make_model(graph, producer_name="textlstm", opset_imports=operators, ir_version=_IR_VERSION)
     helper.set_model_props(model, dict(metadata or {}))
@@ -106,52 +107,19 @@ def _value(name: str, kind: int, width: str | int) -> onnx.ValueInfoProto:
 
 
 class _Network:
-    """Gathers the nodes and constants of one graph, in the order in which the model computes."""
+    """Writes one classifier down, in the order in which the model computes."""
 
-    def __init__(self, config: TextLSTMConfig, weights: Mapping[str, Array], *, int8: bool, full_range: bool) -> None:
-        self.config, self.weights, self.int8 = config, weights, int8
-        self.largest = 127 if full_range else 63
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, Array] = {}
+    def __init__(self, config: TextLSTMConfig, nodes: GraphNodes) -> None:
+        self.config, self.nodes = config, nodes
 
-    @property
-    def contributed(self) -> bool:
-        """Whether an operator of ONNX Runtime's own is used."""
-        return any(node.domain for node in self.nodes)
-
-    def write(self) -> list[onnx.NodeProto]:
+    def write(self) -> None:
         """Write all nodes, the last of which gives `logits`."""
         ids, valid, lengths = self.right_padded()
         embedded = self.embed(ids)
-        layers = self.read(embedded, lengths)
         # Without layers the embeddings are what is pooled.
-        pooled = self.pool(layers or [embedded], valid, lengths)
-        classifier = [self.weight("classifier.weight"), self.weight("classifier.bias")]
-        self.add("Gemm", [pooled, *classifier], name="logits", transB=1)
-        return self.nodes
-
-    def add(self, operator: str, inputs: list[str], *, name: str = "", domain: str = "", **attributes: Any) -> str:  # noqa: ANN401 - ONNX attributes are of many kinds
-        """Append a node with one output and give the output's name."""
-        name = name or f"{operator}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, inputs, [name], name=name, domain=domain, **attributes))
-        return name
-
-    def constant(self, name: str, array: Array) -> str:
-        """Keep a constant under a name, once."""
-        self.constants.setdefault(name, np.ascontiguousarray(array))
-        return name
-
-    def weight(self, name: str) -> str:
-        """Keep one of the model's own tensors."""
-        return self.constant(name, self.weights[name])
-
-    def axis(self, number: int) -> str:
-        """Name an axis, as operators since opset 13 want it: as an input."""
-        return self.constant(f"axis_{number}", np.array([number], dtype=np.int64))
-
-    def number(self, name: str, value: float | int, kind: Any = np.float32) -> str:  # noqa: ANN401 - a numpy type
-        """Keep a single number."""
-        return self.constant(name, np.array(value, dtype=kind))
+        pooled = pool_states(self.nodes, self.config, self.read(embedded, lengths) or [embedded], valid, lengths)
+        classifier = [self.nodes.weight("classifier.weight"), self.nodes.weight("classifier.bias")]
+        self.nodes.add("Gemm", [pooled, *classifier], name="logits", transB=1)
 
     def right_padded(self) -> tuple[str, str, str]:
         """Put every text's words in front of its padding.
@@ -159,68 +127,65 @@ class _Network:
         Returns:
             Names of the ids (time, batch), the places of words (time, batch, 1) bool, and the lengths (batch,) int64.
         """
-        pads = self.constant("one_column", np.array([0, 0, 0, 1], dtype=np.int64))  # for texts without any token
-        ids = self.add("Pad", ["input_ids", pads, self.number("pad_id", self.config.pad_token_id, np.int64)])
-        words = self.add("Cast", [self.add("Cast", ["attention_mask"], to=TensorProto.BOOL)], to=TensorProto.INT64)
-        words = self.add("Pad", [words, pads, self.number("no_word", 0, np.int64)])
-        lengths = self.add("ReduceSum", [words, self.axis(1)], keepdims=0, name="lengths")
+        nodes = self.nodes
+        pads = nodes.constant("one_column", np.array([0, 0, 0, 1], dtype=np.int64))  # for texts without any token
+        ids = nodes.add("Pad", ["input_ids", pads, nodes.number("pad_id", self.config.pad_token_id, np.int64)])
+        words = nodes.add("Cast", [nodes.add("Cast", ["attention_mask"], to=TensorProto.BOOL)], to=TensorProto.INT64)
+        words = nodes.add("Pad", [words, pads, nodes.no_word])
+        lengths = nodes.add("ReduceSum", [words, nodes.axis(1)], keepdims=0, name="lengths")
         # Sorted from high to low by a key without ties: words, then padding, each in its own order.
-        place = self.add("CumSum", [self.add("Add", [words, self.add("Sub", [self._one, words])]), self._axis_1])
-        key = self.add("Sub", [self.add("Mul", [words, self.number("word", _WORD, np.int64)]), place])
-        time = self.add("Gather", [self.add("Shape", [words]), self.axis(1)])
-        self.nodes.append(helper.make_node("TopK", [key, time], ["sorted_key", "order"], axis=1, name="right_padding"))
-        ids = self.add("GatherElements", [ids, "order"], axis=1)
-        valid = self.add("Greater", ["sorted_key", self.number("no_word", 0, np.int64)])
-        valid = self.add("Unsqueeze", [self.add("Transpose", [valid], perm=[1, 0]), self.axis(2)], name="valid")
-        return self.add("Transpose", [ids], perm=[1, 0]), valid, lengths
-
-    @property
-    def _one(self) -> str:
-        return self.number("one", 1, np.int64)
-
-    @property
-    def _axis_1(self) -> str:
-        return self.number("axis_of_time", 1, np.int64)
+        ones = nodes.add("Add", [words, nodes.add("Sub", [nodes.one, words])])
+        place = nodes.add("CumSum", [ones, nodes.number("axis_of_time", 1, np.int64)])
+        key = nodes.add("Sub", [nodes.add("Mul", [words, nodes.number("word", _WORD, np.int64)]), place])
+        time = nodes.add("Gather", [nodes.add("Shape", [words]), nodes.axis(1)])
+        nodes.nodes.append(helper.make_node("TopK", [key, time], ["sorted_key", "order"], axis=1, name="right_padding"))
+        ids = nodes.add("GatherElements", [ids, "order"], axis=1)
+        valid = nodes.add("Greater", ["sorted_key", nodes.no_word])
+        valid = nodes.add("Unsqueeze", [nodes.add("Transpose", [valid], perm=[1, 0]), nodes.axis(2)], name="valid")
+        return nodes.add("Transpose", [ids], perm=[1, 0]), valid, lengths
 
     def embed(self, ids: str) -> str:
         """Look up the embeddings, (time, batch, embedding)."""
+        nodes = self.nodes
         name = "lstm.embedding.weight"
-        if not self.int8:
-            return self.add("Gather", [self.weight(name), ids], name="embedded")
+        if not nodes.int8:
+            return nodes.add("Gather", [nodes.weight(name), ids], name="embedded")
         # All 8 bits: a table is looked up, never multiplied in 8 bits.
-        table, scales = quantize_rows(self.weights[name], largest=127)
-        rows = self.add("Gather", [self.constant(f"{name}_int8", table), ids])
-        scale = self.add("Gather", [self.constant(f"{name}_scale", scales[:, None]), ids])
-        return self.add("Mul", [self.add("Cast", [rows], to=TensorProto.FLOAT), scale], name="embedded")
+        table, scales = quantize_rows(nodes.weights[name], largest=127)
+        rows = nodes.add("Gather", [nodes.constant(f"{name}_int8", table), ids])
+        scale = nodes.add("Gather", [nodes.constant(f"{name}_scale", scales[:, None]), ids])
+        return nodes.add("Mul", [nodes.add("Cast", [rows], to=TensorProto.FLOAT), scale], name="embedded")
 
     def read(self, embedded: str, lengths: str) -> list[str]:
         """Run the stack; gives each layer's states, (time, batch, width)."""
-        counts = self.add("Cast", [lengths], to=TensorProto.INT32, name="sequence_lens")
+        nodes = self.nodes
+        counts = nodes.add("Cast", [lengths], to=TensorProto.INT32, name="sequence_lens")
         below = [embedded]
         widths = [self.config.embedding_size, *self.config.layer_widths]
         for index in range(self.config.num_layers):
             dense = self.config.join == "dense" and index > 0
-            inputs = self.add("Concat", below, axis=2) if dense else below[-1]
+            inputs = nodes.add("Concat", below, axis=2) if dense else below[-1]
             if index > 0 and self.config.layer_norm:
-                norm = [self.weight(f"lstm.layer_norms.{index - 1}.{part}") for part in ("weight", "bias")]
-                inputs = self.add("LayerNormalization", [inputs, *norm], axis=-1, epsilon=1e-5)
+                norm = [nodes.weight(f"lstm.layer_norms.{index - 1}.{part}") for part in ("weight", "bias")]
+                inputs = nodes.add("LayerNormalization", [inputs, *norm], axis=-1, epsilon=1e-5)
             states = self.layer(index, inputs, counts)
             if index > 0 and self.config.join == "residual":
                 shortcut = below[-1]
                 if widths[index] != widths[index + 1]:
-                    shortcut = self.multiply(shortcut, f"lstm.shortcuts.{index - 1}.weight")
-                states = self.add("Add", [states, shortcut])
+                    shortcut = nodes.multiply(shortcut, f"lstm.shortcuts.{index - 1}.weight")
+                states = nodes.add("Add", [states, shortcut])
             below.append(states)
         return below[1:]
 
     def layer(self, index: int, inputs: str, counts: str) -> str:
         """Write one layer as one LSTM operator; gives its states, (time, batch, directions * hidden)."""
+        nodes = self.nodes
         hidden = self.config.hidden_sizes[index]
         prefix = f"lstm.layers.{index}."
         weight_ih, weight_hh, bias_ih, bias_hh = (
-            _onnx_gates(self.weights[prefix + name]) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            _onnx_gates(nodes.weights[prefix + name]) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
-        bias = self.constant(f"{prefix}bias", np.concatenate([bias_ih, bias_hh], axis=1))
+        bias = nodes.constant(f"{prefix}bias", np.concatenate([bias_ih, bias_hh], axis=1))
         directions = len(weight_ih)
         activation = _one_of(self.config.activation, index)
         gate = _OPERATOR_OF[_one_of(self.config.gate_activation, index)]
@@ -233,99 +198,25 @@ class _Network:
         for name, constants in (("activation_alpha", _ALPHA), ("activation_beta", _BETA)):
             if used := [constants[function] for function in functions if function in constants]:
                 attributes[name] = used
-        if self.int8:
+        if nodes.int8:
             matrices, scales = [], []
             for name, matrix in (("weight_ih", weight_ih), ("weight_hh", weight_hh)):
-                table, scale = quantize_rows(matrix, largest=self.largest)
-                matrices.append(self.constant(f"{prefix}{name}_int8", table.transpose(0, 2, 1)))
-                scales.append(self.constant(f"{prefix}{name}_scale", scale))
-                scales.append(self.constant(f"{prefix}{name}_zero", np.zeros(scale.shape, dtype=np.int8)))
+                table, scale = quantize_rows(matrix, largest=nodes.largest)
+                matrices.append(nodes.constant(f"{prefix}{name}_int8", table.transpose(0, 2, 1)))
+                scales.append(nodes.constant(f"{prefix}{name}_scale", scale))
+                scales.append(nodes.constant(f"{prefix}{name}_zero", np.zeros(scale.shape, dtype=np.int8)))
             given = [inputs, *matrices, bias, counts, "", "", "", *scales]
-            output = self.add("DynamicQuantizeLSTM", given, domain="com.microsoft", **attributes)
+            output = nodes.add("DynamicQuantizeLSTM", given, domain="com.microsoft", **attributes)
         else:
-            matrices = [self.constant(prefix + "weight_ih", weight_ih), self.constant(prefix + "weight_hh", weight_hh)]
-            output = self.add("LSTM", [inputs, *matrices, bias, counts], **attributes)
-        if directions == 1:
-            return self.add("Squeeze", [output, self.axis(1)])
-        side_by_side = self.add("Transpose", [output], perm=[0, 2, 1, 3])
-        return self.add("Reshape", [side_by_side, self.constant("joined", np.array([0, 0, -1], dtype=np.int64))])
-
-    def multiply(self, inputs: str, name: str, bias: str = "") -> str:
-        """Multiply features by a matrix (outputs, inputs), and add a bias."""
-        if self.int8:
-            matrix, scale = quantize_rows(self.weights[name], largest=self.largest)
-            table = self.constant(f"{name}_int8", matrix.T)
-            given = [inputs, table, self.constant(f"{name}_scale", scale)]
-            given.append(self.constant(f"{name}_zero", np.zeros(scale.shape, dtype=np.int8)))
-            given += [self.weight(bias)] if bias else []
-            return self.add("DynamicQuantizeMatMul", given, domain="com.microsoft")
-        product = self.add("MatMul", [inputs, self.constant(f"{name}_t", self.weights[name].T)])
-        return self.add("Add", [product, self.weight(bias)]) if bias else product
-
-    def pool(self, layers: list[str], valid: str, lengths: str) -> str:
-        """Make one vector a text of its states; a text without words gets zeros."""
-        name, top = self.config.pooling, layers[-1]
-        if name == "attention":
-            return self.pool_attention(top, valid)
-        if name == "layer_mix":
-            weights = np.exp(self.weights["lstm.pooling.layer_mix.weights"])
-            shares = (weights / weights.sum()).astype(np.float32)
-            scaled = [
-                self.add("Mul", [states, self.number(f"share_{index}", share)])
-                for index, (states, share) in enumerate(zip(layers, shares, strict=True))
+            matrices = [
+                nodes.constant(prefix + "weight_ih", weight_ih),
+                nodes.constant(prefix + "weight_hh", weight_hh),
             ]
-            mixed = self.add("Sum", scaled)
-            parts = [self.pool_mean(mixed, valid, lengths), self.pool_max(mixed, valid, lengths)]
-        else:
-            pools = ["last", "mean", "max"] if name == "concat" else [name]
-            write = {"last": self.pool_last, "mean": self.pool_mean, "max": self.pool_max}
-            parts = [write[pool](top, valid, lengths) for pool in pools]
-        return self.add("Concat", parts, axis=1) if len(parts) > 1 else parts[0]
-
-    def pool_last(self, states: str, valid: str, lengths: str) -> str:
-        """Take each direction's state at the end of its way."""
-        final = self.add("Max", [self.add("Sub", [lengths, self._one]), self.number("no_word", 0, np.int64)])
-        by_text = self.add("Transpose", [states], perm=[1, 0, 2])
-        last = self.add("GatherND", [by_text, self.add("Unsqueeze", [final, self.axis(1)])], batch_dims=1)
-        if self.config.bidirectional and self.config.num_layers:
-            half = self.config.layer_widths[-1] // 2
-            middle = self.constant("half", np.array([half], dtype=np.int64))
-            forward = self.add("Slice", [last, self.axis(0), middle, self.axis(1)])
-            first = self.add("Squeeze", [self.add("Slice", [states, self.axis(0), self.axis(1), self.axis(0)]),
-                                         self.axis(0)])  # fmt: skip
-            end = self.constant("width", np.array([2 * half], dtype=np.int64))
-            last = self.add("Concat", [forward, self.add("Slice", [first, middle, end, self.axis(1)])], axis=1)
-        return self.add("Where", [self.any_word(lengths), last, self.number("zero", 0.0)])
-
-    def pool_mean(self, states: str, valid: str, lengths: str) -> str:
-        """Average over a text's words."""
-        words = self.add("Where", [valid, states, self.number("zero", 0.0)])
-        counts = self.add("Cast", [self.add("Max", [lengths, self._one])], to=TensorProto.FLOAT)
-        total = self.add("ReduceSum", [words, self.axis(0)], keepdims=0)
-        return self.add("Div", [total, self.add("Unsqueeze", [counts, self.axis(1)])])
-
-    def pool_max(self, states: str, valid: str, lengths: str) -> str:
-        """Take each feature's largest value over a text's words."""
-        lowest = self.number("lowest", np.finfo(np.float32).min)
-        words = self.add("Where", [valid, states, lowest])
-        largest = self.add("ReduceMax", [words, self.axis(0)], keepdims=0)
-        return self.add("Where", [self.any_word(lengths), largest, self.number("zero", 0.0)])
-
-    def pool_attention(self, states: str, valid: str) -> str:
-        """Weigh a text's words and add them up."""
-        place = "lstm.pooling.attention."
-        seen = self.add("Tanh", [self.multiply(states, f"{place}project.weight", f"{place}project.bias")])
-        query = self.constant(f"{place}query", self.weights[f"{place}query.weight"].T)
-        scores = self.add("MatMul", [seen, query])
-        masked = self.add("Where", [valid, scores, self.number("lowest", np.finfo(np.float32).min)])
-        # A text without words has even weights here, all of them on padding.
-        shares = self.add("Where", [valid, self.add("Softmax", [masked], axis=0), self.number("zero", 0.0)])
-        return self.add("ReduceSum", [self.add("Mul", [states, shares]), self.axis(0)], keepdims=0)
-
-    def any_word(self, lengths: str) -> str:
-        """Tell texts with words, (batch, 1) bool."""
-        some = self.add("Greater", [lengths, self.number("no_word", 0, np.int64)])
-        return self.add("Unsqueeze", [some, self.axis(1)])
+            output = nodes.add("LSTM", [inputs, *matrices, bias, counts], **attributes)
+        if directions == 1:
+            return nodes.add("Squeeze", [output, nodes.axis(1)])
+        side_by_side = nodes.add("Transpose", [output], perm=[0, 2, 1, 3])
+        return nodes.add("Reshape", [side_by_side, nodes.constant("joined", np.array([0, 0, -1], dtype=np.int64))])
 
 
 def _onnx_gates(array: Array) -> Array:

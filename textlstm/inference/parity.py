@@ -1,7 +1,8 @@
-"""Whether two forms of one model say the same: differences of their scores on real texts, and a bound they must keep."""
+"""Whether two forms of one model say the same: differences of scores on real texts, and a bound they must keep."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,11 @@ class Parity(BaseModel):
         Returns:
             A sentence, or None for a good graph.
         """
+        if not math.isfinite(self.logit_difference):
+            return (
+                "it gives NaN or infinite scores where torch gives numbers (ONNX Runtime's softplus does so above 88):"
+                " train with another activation"
+            )
         if self.precision == "float32":
             if self.relative_difference <= LARGEST_DIFFERENCE:
                 return None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -15,24 +15,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from textlstm.errors import DataError
-from textlstm.inference.decisions import THRESHOLD
+from textlstm.inference.prediction_columns import find_text_columns, new_fields, prediction_columns, schema_with
+from textlstm.inference.prediction_journal import Journal, digest_texts
 from textlstm.inference.predictor import BATCH_ROWS, BATCH_TOKENS, Predictor
-from textlstm.text.columns import (
-    INDEX_NAMES,
-    LABEL_TIERS,
-    TEXT_TIERS,
-    Columns,
-    is_blank,
-    is_string,
-    looks_like_data,
-    texts_of,
-)
-from textlstm.text.files import Findings, file_kind
+from textlstm.inference.rejected_rows import RejectedRows
+from textlstm.text.columns import Columns, is_blank, texts_of
+from textlstm.text.files import BadRow, Findings, file_kind
 from textlstm.text.reading import line_of_row, open_writer, read_batches
 from textlstm.text.tables import RawSplit, raw_table
 
 WINDOW_ROWS = 8192
-FALLBACK_PREFIX = "predicted_"
+"""Rows read at a time. Batches never cross a window, so this is part of what 8-bit scores depend on."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +33,12 @@ class FilePredictions:
     """What was predicted and written.
 
     Attributes:
-        rows: rows read and written.
-        unlabeled: rows without a text, written with null in the new columns.
-        truncated: rows whose text was longer than the model reads, and was cut at its end.
+        rows: rows written.
+        unlabeled: rows without a text among them, written with null in the new columns.
+        truncated: rows whose text was longer than the model reads: it was cut at its end, or read in windows.
+        abstained: rows with a text and without a label.
+        rejected: rows that went to the file of rejected rows.
+        recalled: rows whose probabilities an interrupted run had left.
         text_columns: columns that the texts were taken from.
         new_columns: columns that were added.
         notes: what reading the file brought to light.
@@ -51,6 +47,9 @@ class FilePredictions:
     rows: int
     unlabeled: int
     truncated: int
+    abstained: int
+    rejected: int
+    recalled: int
     text_columns: tuple[str, ...]
     new_columns: tuple[str, ...]
     notes: list[str]
@@ -64,8 +63,10 @@ def predict_file(
     text_columns: Sequence[str] | None = None,
     encoding: str | None = None,
     probabilities: bool = False,
+    top_k: int | None = None,
     prefix: str | None = None,
     on_bad_rows: Literal["error", "keep"] = "error",
+    rejects: str | Path | None = None,
     window_rows: int = WINDOW_ROWS,
     batch_tokens: int = BATCH_TOKENS,
     batch_rows: int = BATCH_ROWS,
@@ -74,8 +75,10 @@ def predict_file(
     """Label every row of a file, with memory for one window of rows at a time.
 
     Added are `label` (for a multi-label model the list of labels given, the most probable first), `score` (probability
-    of the most probable label) and by option `probabilities` (one field a label; JSON text in csv and tsv). The output
-    appears whole under its name at the end, or not at all.
+    of the most probable label) and by option `top_labels` and `probabilities` (one field a label); lists and fields are
+    JSON text in csv and tsv. The output appears whole under its name at the end, or not at all. A run that is killed
+    leaves a journal of its finished windows beside the output (`prediction_journal`); the same call then goes on from
+    there and writes the same bytes. A .json file, and a packed parquet or arrow file, is held in memory whole.
 
     Args:
         predictor: the model.
@@ -84,9 +87,12 @@ def predict_file(
         text_columns: columns that make up the text, joined as in training; found by their names when None.
         encoding: of a text file; None means UTF-8, or what a byte order mark says.
         probabilities: whether to write every label's probability.
+        top_k: how many of the most probable labels to write with their probabilities; None writes no such column.
         prefix: put before the names of the new columns; None puts nothing there, or "predicted_" where the file already
             has a column of a new name, and says so in a note.
         on_bad_rows: what a row without a text is: an "error", or to "keep" with null in the new columns.
+        rejects: a file for rows that cannot be read and, unless they are kept, rows without a text: each with its line
+            and what is wrong. Without it a row that cannot be read is an error.
         window_rows: rows read at a time; similar lengths are batched together inside a window.
         batch_tokens: padded tokens a batch may hold.
         batch_rows: rows a batch may hold.
@@ -97,38 +103,99 @@ def predict_file(
 
     Raises:
         DataError: the file cannot be read or written, it lacks the text columns, it already has a column of a
-            prefixed name, or a row has no text.
+            prefixed name, a row has no text, or another process writes the same output.
     """
-    if str(source) != "-" and Path(source).exists() and Path(output).exists() and Path(output).samefile(source):
-        raise DataError(f"The output {output} is the input itself; name another file, so that the input stays.")
+    _refuse_same(source, output, rejects)
     fields: list[pa.Field] = []
-    findings = Findings()
-    rows = unlabeled = truncated = 0
+    rows = unlabeled = truncated = abstained = 0
     used: list[str] = []
-    with open_writer(output) as writer:
+    with ExitStack() as stack:
+        # Entered first and left last: it goes only when the output has its name.
+        journal = stack.enter_context(_journal(predictor, output, window_rows, batch_tokens, batch_rows))
+        writer = stack.enter_context(open_writer(output))
+        rejected = None if rejects is None else stack.enter_context(RejectedRows(Path(rejects)))
+        findings = Findings(rejected is not None, on_bad_row=None if rejected is None else rejected.write)
         batches = read_batches(source, encoding=encoding, batch_rows=window_rows, findings=findings)
+        read = 0
         for window in _windows(batches, window_rows):
             raw = _raw(window, source)
             if not used:
-                fields, note = _free_fields(predictor, window.schema.names, source, prefix, probabilities)
+                fields, note = new_fields(
+                    predictor, window.schema.names, source, prefix=prefix, probabilities=probabilities, top_k=top_k
+                )
                 findings.notes.extend(note)
                 used = list(text_columns) if text_columns else find_text_columns(raw)
             texts = texts_of(raw, Columns(used, label="")).combine_chunks()
             present = pc.invert(is_blank(texts))
             missing = len(texts) - present.true_count
+            first, read = read, read + len(texts)
             if missing and on_bad_rows == "error":
-                raise DataError(_no_text(source, rows + pc.index(present, False).as_py(), used, encoding))
-            encoded = predictor.encode(texts.filter(present))
-            chances = predictor.probabilities_of(encoded, batch_tokens=batch_tokens, batch_rows=batch_rows)
+                if rejected is None:
+                    raise DataError(_no_text(source, first + pc.index(present, False).as_py(), used, encoding))
+                for bad in _without_text(window, present, first, findings, source):
+                    rejected.write(bad)
+                window, texts, missing = window.filter(present), texts.filter(present), 0
+                present = present.filter(present)
+            chances, cut = _chances(predictor, texts.filter(present), journal, batch_tokens, batch_rows)
             # Row i of the window takes prediction place[i], and null where it has no text.
             place = pc.if_else(present, pc.subtract(pc.cumulative_sum(present.cast(pa.int64())), 1), None)
-            added = [column.take(place) for column in _columns(predictor, chances, fields)]
-            writer.write(pa.record_batch([*window.columns, *added], schema=_schema_with(window.schema, fields)))
-            rows, unlabeled, truncated = rows + len(texts), unlabeled + missing, truncated + encoded.truncated
+            new = prediction_columns(predictor, chances, probabilities=probabilities, top_k=top_k)
+            added = [column.take(place) for column in new]
+            writer.write(pa.record_batch([*window.columns, *added], schema=schema_with(window.schema, fields)))
+            rows, unlabeled, truncated = rows + len(texts), unlabeled + missing, truncated + cut
+            abstained += int((~predictor.given(chances).any(axis=1)).sum())
             if progress is not None:
                 progress(rows)
+    count = 0 if rejected is None else rejected.count
     names = tuple(field.name for field in fields)
-    return FilePredictions(rows, unlabeled, truncated, tuple(used), names, findings.notes)
+    recalled = journal.recalled
+    return FilePredictions(rows, unlabeled, truncated, abstained, count, recalled, tuple(used), names, findings.notes)
+
+
+def _refuse_same(source: str | Path, output: str | Path, rejects: str | Path | None) -> None:
+    """Refuse to write one file over another."""
+    if str(source) != "-" and Path(source).exists() and Path(output).exists() and Path(output).samefile(source):
+        raise DataError(f"The output {output} is the input itself; name another file, so that the input stays.")
+    if rejects is not None and Path(rejects).absolute() in (Path(output).absolute(), Path(source).absolute()):
+        raise DataError(f"The rejected rows should have a file of their own, and {rejects} is in use; name another.")
+
+
+def _journal(predictor: Predictor, output: str | Path, window_rows: int, batch_tokens: int, batch_rows: int) -> Journal:
+    """Open the journal of an output, for these settings."""
+    calibration = predictor.calibration
+    settings = {
+        "model": predictor.identity(),
+        "temperature": None if calibration is None else calibration.temperature,
+        "long_texts": predictor.long_texts,
+        "batches": [window_rows, batch_tokens, batch_rows],
+    }
+    return Journal(Path(output), settings=json.dumps(settings), classes=len(predictor.label_names))
+
+
+def _chances(
+    predictor: Predictor, texts: pa.Array, journal: Journal, batch_tokens: int, batch_rows: int
+) -> tuple[NDArray[np.float32], int]:
+    """Take a window's probabilities from the journal, or have them from the model and note them there."""
+    digest = digest_texts(texts.to_pylist())
+    if (known := journal.recall(digest, len(texts))) is not None:
+        return known
+    encoded = predictor.encode(texts)
+    chances = predictor.probabilities_of(encoded, batch_tokens=batch_tokens, batch_rows=batch_rows)
+    journal.note(digest, chances, encoded.truncated)
+    return chances, encoded.truncated
+
+
+def _without_text(
+    window: pa.RecordBatch, present: pa.Array, first: int, findings: Findings, source: str | Path
+) -> Iterator[BadRow]:
+    """Name the rows of a window that have no text; `first` counts the rows that could be read before it."""
+    by_line = str(source) == "-" or file_kind(Path(source)) == "txt"
+    dropped = np.array(findings.dropped, dtype=np.int64)
+    before = dropped - np.arange(len(dropped))  # rows that could be read before each that could not
+    for place in np.flatnonzero(~np.asarray(present.to_numpy(zero_copy_only=False), dtype=bool)).tolist():
+        row = first + place + int(np.searchsorted(before, first + place, side="right"))
+        line = row + 1 if by_line else findings.lines[place] if findings.lines else None
+        yield BadRow(row, line, "has no text", window.slice(place, 1).to_pylist()[0])
 
 
 def _windows(batches: Iterable[pa.RecordBatch], window_rows: int) -> Iterator[pa.RecordBatch]:
@@ -145,107 +212,10 @@ def _raw(window: pa.RecordBatch, source: str | Path) -> RawSplit:
     return RawSplit(plain.table, plain.rows, plain.origin, plain.place, untyped)
 
 
-def find_text_columns(raw: RawSplit) -> list[str]:
-    """Find the text by the names that training looks for, or as the only column of strings that is no label.
-
-    Args:
-        raw: a table, with or without labels.
-
-    Returns:
-        The column's name, in a list.
-
-    Raises:
-        DataError: it is open which column is the text.
-    """
-    plain = {name: re.sub(r"[\W_]", "", name.lower()) for name in raw.table.column_names}
-    for tier in TEXT_TIERS:
-        if found := [name for name in plain if plain[name] in tier]:
-            break
-    else:
-        aside = INDEX_NAMES.union(*LABEL_TIERS)
-        strings = [name for name in plain if is_string(raw.table.schema.field(name).type)]
-        found = [name for name in strings if plain[name] not in aside]
-    if len(found) == 1 and not (len(plain) == 1 and looks_like_data(raw)):
-        return found
-    if looks_like_data(raw):
-        cause = "the first line looks like data and not like column names; put a line with column names above it, or"
-    elif found:
-        cause = f"{', '.join(map(repr, found))} all could be; name one, or several to be joined, and"
-    else:
-        cause = f"the columns are {', '.join(map(repr, plain))};"
-    raise DataError(f"{raw.origin}: it is open which column is the text: {cause} pass --text-column.")
-
-
-def _free_fields(
-    predictor: Predictor, names: list[str], source: str | Path, prefix: str | None, probabilities: bool
-) -> tuple[list[pa.Field], list[str]]:
-    """Name the new columns so that none is a column of the file, with a note when that took a prefix."""
-    fields = _new_fields(predictor, prefix=prefix or "", probabilities=probabilities)
-    taken = [field.name for field in fields if field.name in names]
-    if not taken:
-        return fields, []
-    if prefix is None:
-        fields, _ = _free_fields(predictor, names, source, FALLBACK_PREFIX, probabilities)
-        new = " and ".join(repr(field.name) for field in fields)
-        return fields, [f"{source} already has a column {taken[0]!r}, so the new columns are called {new}."]
-    raise DataError(
-        f"{source} already has a column {taken[0]!r}, and predictions would be written under that name; pass another"
-        " prefix for the new columns, such as --prefix model_, or rename the old column."
-    )
-
-
-def _new_fields(predictor: Predictor, *, prefix: str, probabilities: bool) -> list[pa.Field]:
-    label = pa.list_(pa.string()) if predictor.multi_label else pa.string()
-    fields = [pa.field(f"{prefix}label", label), pa.field(f"{prefix}score", pa.float32())]
-    if probabilities:
-        each = pa.struct([pa.field(name, pa.float32()) for name in predictor.label_names])
-        fields.append(pa.field(f"{prefix}probabilities", each))
-    return fields
-
-
-def _columns(predictor: Predictor, chances: NDArray[np.float32], fields: list[pa.Field]) -> list[pa.Array]:
-    """Make the new columns of the rows with a text, in whole arrays."""
-    names = pa.array(predictor.label_names, pa.string())
-    if predictor.multi_label:
-        ranked = np.argsort(-chances, axis=1, kind="stable")
-        given = np.take_along_axis(chances, ranked, axis=1) >= THRESHOLD
-        offsets = np.concatenate([[0], np.cumsum(given.sum(axis=1))])
-        label = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), names.take(pa.array(ranked[given])))
-    else:
-        label = names.take(pa.array(chances.argmax(axis=1)))
-    columns = [label, pa.array(chances.max(axis=1))]
-    if len(fields) > len(columns):
-        columns.append(pa.StructArray.from_arrays([pa.array(c) for c in chances.T], fields=list(fields[-1].type)))
-    return columns
-
-
-def _schema_with(found: pa.Schema, fields: list[pa.Field]) -> pa.Schema:
-    """Append fields, and describe them in the note that `datasets` keeps in a file, which must list every column."""
-    metadata: dict[bytes, bytes] = dict(found.metadata or {})
-    note = metadata.pop(b"huggingface", None)
-    if note is not None:
-        try:
-            described = json.loads(note)
-            described["info"]["features"].update({field.name: _feature(field.type) for field in fields})
-            metadata[b"huggingface"] = json.dumps(described).encode()
-        except (ValueError, KeyError, TypeError, AttributeError):
-            pass  # not of the form that `datasets` writes: it would only mislead
-    return pa.schema([*found, *fields], metadata=metadata)
-
-
-def _feature(kind: pa.DataType) -> dict[str, Any]:
-    """Spell a type as `datasets.Features` is stored."""
-    if pa.types.is_list(kind):
-        return {"feature": _feature(kind.value_type), "_type": "List"}
-    if pa.types.is_struct(kind):
-        return {field.name: _feature(field.type) for field in kind}
-    return {"dtype": "float32" if pa.types.is_float32(kind) else "string", "_type": "Value"}
-
-
 def _no_text(source: str | Path, row: int, columns: list[str], encoding: str | None) -> str:
     line = None if str(source) == "-" else line_of_row(Path(source), row, encoding=encoding)
     at = f" (line {line})" if line else ""
     return (
         f"{source}: data row {row + 1}{at} has no text in {' and '.join(map(repr, columns))}; mend the row, or pass"
-        f" --keep-bad-rows to write such rows with an empty label."
+        f" --keep-bad-rows to write such rows with an empty label, or --rejects FILE to write them there."
     )

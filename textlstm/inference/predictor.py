@@ -5,6 +5,7 @@ Neither torch, transformers nor datasets is imported before a model needs it; on
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from textlstm.errors import DataError, ModelError, RecipeError
 from textlstm.inference.calibration import Calibration, read_calibration
 from textlstm.inference.decisions import THRESHOLD, Prediction, decide, given_labels, probabilities_from_logits
-from textlstm.inference.model_files import BATCH_ROWS, BATCH_TOKENS, Backend, find_model
+from textlstm.inference.model_files import BATCH_ROWS, BATCH_TOKENS, Backend, ModelFiles, digest_model, find_model
 from textlstm.text.encoding import Encoded, encode_by
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Predictor:
         thresholds: for a multi-label model the probability from which a label is given, one or (classes,).
         abstain_below: for a single-label model the probability below which no label is given.
         long_texts: what becomes of a longer text.
+        files: where the model was loaded from; None for one in memory.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Predictor:
         self.max_length = classifier.max_length
         _check_options(self.multi_label, threshold=threshold, abstain_below=abstain_below, long_texts=long_texts)
         self.calibration, self.abstain_below, self.long_texts = calibration, abstain_below, long_texts
+        self.files: ModelFiles | None = None
         self.thresholds: float | NDArray[np.float32] = THRESHOLD if threshold is None else threshold
         if calibration is not None and calibration.thresholds is not None:
             if set(calibration.thresholds) != set(self.label_names):
@@ -148,13 +151,25 @@ class Predictor:
 
             classifier = TorchClassifier.load(files.folder, device=device)
         calibration = read_calibration(files.folder) if calibrated else None
-        return cls(
+        loaded = cls(
             classifier,
             calibration=calibration,
             threshold=threshold,
             abstain_below=abstain_below,
             long_texts=long_texts,
         )
+        loaded.files = files
+        return loaded
+
+    def identity(self) -> str:
+        """Say which model this is, in a few words that change with its weights, its tokenizer and what runs it.
+
+        Returns:
+            The backend's name and a digest of the files; for a model in memory a name that no other has.
+        """
+        if self.files is None:
+            return f"{self.classifier.name} {uuid.uuid4()}"
+        return f"{self.classifier.name} {digest_model(self.files)}"
 
     @property
     def model(self) -> TextLSTMForSequenceClassification:

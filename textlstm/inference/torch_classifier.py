@@ -195,11 +195,6 @@ class TorchClassifier:
                 f" {model.config.vocab_size:,}, so it is another model's; copy the tokenizer.json that the model was"
                 " trained with."
             )
-        if (ids := vocabulary_size(tokenizer)) > model.config.vocab_size:
-            raise ModelError(
-                f"The tokenizer of {folder} should give ids below the {model.config.vocab_size} rows of the model's"
-                f" embedding, and has ids up to {ids - 1}; its tokenizer.json is of another model, copy the right one."
-            )
         return cls(model.to(place), tokenizer)
 
     def logits(self, encoded: Encoded, *, batch_tokens: int, batch_rows: int) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from textlstm.errors import DataError
-from textlstm.text.files import Findings, open_text
+from textlstm.text.files import BadRow, Findings, open_text
 
 # The largest limit that fits a C long everywhere; the default of 131,072 characters stops at a long document.
 _FIELD_LIMIT = 2**31 - 1
@@ -60,7 +60,8 @@ def delimited_rows(
             if len(cells) == width:
                 yield cells, line
             elif findings.drop_bad_rows:
-                findings.dropped.append(number - 1)
+                reason = f"has {len(cells)} fields and the header has {width}"
+                findings.drop(BadRow(number - 1, line, reason, cells))
             else:
                 raise DataError(_width_sentence(path, number, line, len(cells), width, delimiter))
         if not width:

@@ -11,7 +11,7 @@ import io
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +40,23 @@ COMPRESSIONS = (".gz", ".zip")
 BROKEN_ARCHIVE = (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError)
 
 
+@dataclass(frozen=True)
+class BadRow:
+    """A row that could not be used.
+
+    Attributes:
+        row: its 0-based number.
+        line: the 1-based line on which it ends; None for kinds without lines.
+        reason: what is wrong with it.
+        content: its cells or fields, or the line as it is.
+    """
+
+    row: int
+    line: int | None
+    reason: str
+    content: object
+
+
 @dataclass
 class Findings:
     """What reading a file brought to light, gathered while its rows stream by.
@@ -48,11 +65,21 @@ class Findings:
         drop_bad_rows: skip rows that cannot be read (a wrong number of fields, no valid text) instead of stopping.
         dropped: 0-based numbers of the rows that were skipped.
         notes: sentences for the user, such as a delimiter that was recognized.
+        on_bad_row: takes each row that was skipped; where it is there, lines that are no JSON are skipped too.
+        lines: 1-based lines on which the rows of the batch given last end; empty for kinds without lines.
     """
 
     drop_bad_rows: bool = False
     dropped: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    on_bad_row: Callable[[BadRow], None] | None = None
+    lines: list[int] = field(default_factory=list)
+
+    def drop(self, bad: BadRow) -> None:
+        """Count a row that is skipped, and hand it on."""
+        self.dropped.append(bad.row)
+        if self.on_bad_row is not None:
+            self.on_bad_row(bad)
 
     def note(self, sentence: str) -> None:
         """Keep a sentence for the user, once."""

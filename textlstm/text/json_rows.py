@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from textlstm.errors import DataError
-from textlstm.text.files import Findings, open_text
+from textlstm.text.files import BadRow, Findings, open_text
 
 Row = dict[str, object]
 
@@ -32,10 +33,15 @@ def json_rows(path: Path, *, kind: str, encoding: str | None, findings: Findings
         DataError: when the file is no JSON, or a row is no object or holds half a character.
     """
     form, document = ("jsonl", None) if kind == "jsonl" else _whole(path, encoding, findings)
-    rows = _lines(path, encoding) if form == "jsonl" else ((row, 0) for row in _rows_of(path, document))
+    skip = findings.on_bad_row is not None
+    rows = _lines(path, encoding, skip=skip) if form == "jsonl" else ((row, 0) for row in _rows_of(path, document))
     found = 0
     for number, (row, line) in enumerate(rows):
         found += 1
+        if skip and not isinstance(row, dict):
+            reason = f"is no JSON: {row.reason}" if isinstance(row, _Broken) else f"is {_kind_name(row)}, not an object"
+            findings.drop(BadRow(number, line or None, reason, row.text if isinstance(row, _Broken) else row))
+            continue
         if not isinstance(row, dict):
             raise DataError(
                 f"{_at(path, number, line)} is {_kind_name(row)}, and an object with named fields was expected, "
@@ -43,7 +49,8 @@ def json_rows(path: Path, *, kind: str, encoding: str | None, findings: Findings
             )
         if _half_character(row):
             if findings.drop_bad_rows:
-                findings.dropped.append(number)
+                plain = json.dumps(row)  # with half characters as escapes, which can be written
+                findings.drop(BadRow(number, line or None, "holds half of a surrogate pair", plain))
                 continue
             raise DataError(
                 f"{_at(path, number, line)} holds half of a surrogate pair (such as \\ud83d), which is no character; "
@@ -54,8 +61,16 @@ def json_rows(path: Path, *, kind: str, encoding: str | None, findings: Findings
         raise DataError(f"{path} holds no rows; a list of objects was expected.")
 
 
-def _lines(path: Path, encoding: str | None) -> Iterator[tuple[object, int]]:
-    """Parse a file that has one JSON value a line; blank lines are no rows."""
+@dataclass(frozen=True)
+class _Broken:
+    """A line that is no JSON."""
+
+    text: str
+    reason: str
+
+
+def _lines(path: Path, encoding: str | None, *, skip: bool) -> Iterator[tuple[object, int]]:
+    """Parse a file that has one JSON value a line; blank lines are no rows, and others stop it or are `_Broken`."""
     with open_text(path, encoding=encoding, newline="\n") as stream:
         for line, text in enumerate(stream, start=1):
             if not text.strip():
@@ -63,6 +78,9 @@ def _lines(path: Path, encoding: str | None) -> Iterator[tuple[object, int]]:
             try:
                 yield json.loads(text), line
             except json.JSONDecodeError as error:
+                if skip:
+                    yield _Broken(text.rstrip("\r\n"), f"{error.msg} at character {error.pos + 1}"), line
+                    continue
                 hint = " (a .jsonl file has one whole object a line; name it .json if it is one document)"
                 raise DataError(
                     f"{path}: line {line} is no JSON: {error.msg} at character {error.pos + 1}"

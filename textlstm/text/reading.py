@@ -176,8 +176,9 @@ def _delimited_batches(
     rows = delimited_rows(path, kind=kind, encoding=encoding, findings=findings)
     names, _ = next(rows)
     schema = pa.schema([pa.field(name, pa.large_string()) for name in names])
-    for chunk in _chunks((cells for cells, _ in rows), batch_rows):
-        arrays = [pa.array(column, pa.large_string()) for column in zip(*chunk, strict=True)]
+    for chunk in _chunks(rows, batch_rows):
+        findings.lines = [line for _, line in chunk]
+        arrays = [pa.array(column, pa.large_string()) for column in zip(*(cells for cells, _ in chunk), strict=True)]
         yield pa.record_batch(arrays or [[] for _ in names], schema=schema)
 
 
@@ -186,12 +187,14 @@ def _json_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Gather JSON objects into batches; a first pass finds the columns and types that hold for all rows."""
     types: dict[str, pa.DataType] = {}
-    scratch = Findings(drop_bad_rows=findings.drop_bad_rows)
+    silent = None if findings.on_bad_row is None else lambda bad: None
+    scratch = Findings(drop_bad_rows=findings.drop_bad_rows, on_bad_row=silent)
     for chunk in _chunks(json_rows(path, kind=kind, encoding=encoding, findings=scratch), batch_rows):
         for name in dict.fromkeys(name for row, _ in chunk for name in row):
             types[name] = common_type(types.get(name, pa.null()), [row.get(name) for row, _ in chunk])
     schema = pa.schema(list(types.items()))
     for chunk in _chunks(json_rows(path, kind=kind, encoding=encoding, findings=findings), batch_rows):
+        findings.lines = [line for _, line in chunk if line]
         arrays = [typed_array([row.get(name) for row, _ in chunk], kept) for name, kept in types.items()]
         yield pa.record_batch(arrays, schema=schema)
 
