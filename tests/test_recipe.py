@@ -122,7 +122,13 @@ VALUES = {
     "grid.tuning.dropout": [0.2, 0.3],
     "claim": {"name": "cost", "statement": "s", "estimand": "e", "threshold": 1, "unit": "points"},
 }
-ALONG = {"data.fold": {"data.folds": 20}, "grid.widths": {"grid.layers": [2]}}
+ALONG = {
+    "data.fold": {"data.folds": 20},
+    "grid.widths": {"grid.layers": [2]},
+    **{key: {"embeddings.source": "v.txt"} for key in known_keys() if key.startswith("embeddings.")},
+    "embeddings.source": {},
+    "embeddings.pieces": {"embeddings.source": "v.txt", "tokenizer.kind": "bpe"},
+}
 """What a key needs beside it."""
 
 VALUES |= {
@@ -267,3 +273,28 @@ def test_widths_and_matched_depths_exclude_each_other(control):
     grid = {"layers": [1, 2], "widths": [8, 4], "controls": [control]}
     with pytest.raises(RecipeError, match="leave one of the two out"):
         validate({"name": "x", "data": {"source": "y"}, "grid": grid}, origin="the tests")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"embeddings.extra_words": 5, "tokenizer.kind": "bpe"},
+            "adds words to kind `word`, and .* is bpe",
+        ),
+        ({"embeddings.pieces": "average"}, "no effect on tokenizer.kind `word`"),
+        ({"embeddings.tuned": "never", "embeddings.learning_rate": 0.1}, "no effect with tuned `never`"),
+        ({"embeddings.tuned": 0}, "embeddings.tuned"),
+        ({"embeddings.scale": 0}, "embeddings.scale"),
+    ],
+)
+def test_keys_of_pretrained_vectors_that_exclude_each_other_are_told(changes, words):
+    recipe = validate(PLAIN, origin="test")
+    with pytest.raises(RecipeError, match=words):
+        recipe.override({"embeddings.source": "v.txt", **changes})
+
+
+def test_keys_of_vectors_count_only_with_a_source():
+    """An axis may compare with and without vectors; the cells without them are then the same run."""
+    recipe = validate(PLAIN, origin="test")
+    assert recipe.override({"embeddings.tuned": "never"}).fingerprint() == recipe.fingerprint()

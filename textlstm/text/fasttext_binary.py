@@ -18,6 +18,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO
 
 import numpy as np
@@ -112,6 +113,26 @@ def read_entries(file: BinaryIO, header: FastTextHeader, *, name: str) -> Iterat
     file.seek(position - len(buffer), 1)
 
 
+def first_entries(file: BinaryIO, limit: int, *, name: str) -> list[str]:
+    """Read the words at the beginning of the dictionary, which has the most frequent ones first.
+
+    Args:
+        file: at its beginning, packed or not.
+        limit: how many.
+        name: for messages.
+
+    Returns:
+        Words in the file's order.
+
+    Raises:
+        DataError: the file is cut off or of an unknown version.
+    """
+    header = read_header(file, name=name)
+    report = VectorReport(name, "fastText model", header.width)
+    entries = islice(read_entries(file, header, name=name), min(limit, header.words))
+    return [report.as_utf8(entry, 0).decode() for entry in entries]
+
+
 def character_ngrams(word: bytes, *, shortest: int, longest: int) -> list[bytes]:
     """List a word's character n-grams in the tool's order.
 
@@ -178,13 +199,7 @@ def _read(file: BinaryIO, words: Sequence[str], name: str) -> WordVectors:
     matcher = WordMatcher(words)
     listed: dict[int, tuple[int, bytes]] = {}  # needed word -> row of the matrix, bytes in the dictionary
     for index, entry in enumerate(read_entries(file, header, name=name)):
-        key = entry
-        if not entry.isascii():
-            try:
-                entry.decode("utf-8")
-            except UnicodeDecodeError:
-                report.count("word not in UTF-8 (read as cp1252)", index + 1)
-                key = entry.decode("cp1252", "replace").encode()
+        key = report.as_utf8(entry, index + 1)
         if index < header.words and key in matcher:
             for row in matcher.rows_of(key):
                 listed[row] = index, entry

@@ -151,8 +151,8 @@ def read_text(file: BinaryIO, matcher: WordMatcher, layout: Layout, *, name: str
                         report.count(odd, number)
                     continue
                 word, values = odd
-            if not word.isascii():
-                word = _as_utf8(word, report, number)
+            if not word.isascii():  # asked here, for speed
+                word = report.as_utf8(word, number)
             if word in matcher:
                 if word in served:
                     report.count("word given twice (the first counts)", number)
@@ -194,16 +194,6 @@ def _odd_line(line: bytes, width: int) -> tuple[bytes, bytes] | str:
     return b" ".join(word), b" ".join(values)
 
 
-def _as_utf8(word: bytes, report: VectorReport, number: int) -> bytes:
-    """Give a word as UTF-8, from cp1252 where it is none."""
-    try:
-        word.decode("utf-8")
-    except UnicodeDecodeError:
-        report.count("word not in UTF-8 (read as cp1252)", number)
-        return word.decode("cp1252", "replace").encode()
-    return word
-
-
 def _check_header(report: VectorReport, layout: Layout) -> None:
     """Compare the number of vectors with the one that the file announces."""
     held = report.words + report.skipped
@@ -235,7 +225,7 @@ def read_binary(file: BinaryIO, matcher: WordMatcher, layout: Layout, *, name: s
         if b"\0" in word or b"\n" in word:  # the thread is lost: these are values
             report.count("unreadable word", number)
             continue
-        key = word if word.isascii() else _as_utf8(word, report, number)
+        key = report.as_utf8(word, number)
         if key in matcher:
             vector = np.frombuffer(values, dtype="<f4")
             if not np.isfinite(vector).all():
@@ -296,4 +286,4 @@ def first_words(file: BinaryIO, layout: Layout, limit: int) -> list[str]:
         if layout.header is not None:
             file.readline()
         words = (odd[0] for line in file if not isinstance(odd := _odd_line(line, layout.width), str))
-    return [_as_utf8(word, report, 0).decode() for word in islice(words, limit)]
+    return [report.as_utf8(word, 0).decode() for word in islice(words, limit)]

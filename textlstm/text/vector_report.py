@@ -45,6 +45,24 @@ class VectorReport:
         number, lines = self.damage.get(kind, (0, []))
         self.damage[kind] = number + 1, lines if len(lines) == _SHOWN_LINES else [*lines, line]
 
+    def as_utf8(self, word: bytes, line: int) -> bytes:
+        """Give a word as UTF-8; one that is none is read as cp1252, the encoding of old Windows files, and counted.
+
+        Args:
+            word: its bytes in the file.
+            line: its number, counted from 1.
+
+        Returns:
+            The word in UTF-8.
+        """
+        if not word.isascii():
+            try:
+                word.decode("utf-8")
+            except UnicodeDecodeError:
+                self.count("word not in UTF-8 (read as cp1252)", line)
+                return word.decode("cp1252", "replace").encode()
+        return word
+
     @property
     def skipped(self) -> int:
         """Lines that were left out."""

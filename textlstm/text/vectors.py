@@ -112,10 +112,7 @@ def source_words(source: str, limit: int) -> list[str]:
         return vector_lookup.whole_words(table, limit)
     with opened(place) as file:
         if head.startswith(fasttext_binary.MAGIC):
-            header = fasttext_binary.read_header(file, name=source)
-            entries = fasttext_binary.read_entries(file, header, name=source)
-            first = (entry for _, entry in zip(range(min(limit, header.words)), entries, strict=False))
-            return [entry.decode("utf-8", "replace") for entry in first]
+            return fasttext_binary.first_entries(file, limit, name=source)
         return vector_files.first_words(file, vector_files.layout_of(head, name=source), limit)
 
 

@@ -1,0 +1,61 @@
+"""Pretrained vectors on the command line: named in one option, told what they cover, refused in a sentence."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+WORDS = "the a film story it was and of plot good bad".split()
+OPTIONS = "--hidden 8 --epochs 1 --batch-size 8 --threads 1 --set tokenizer.min_frequency=1".split()
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory):
+    path = tmp_path_factory.mktemp("vectors") / "glove.txt"
+    rows = np.random.default_rng(0).standard_normal((len(WORDS), 6))
+    lines = [" ".join([word, *map(str, row)]) for word, row in zip(WORDS, rows, strict=True)]
+    path.write_text("\n".join([*lines, "broken 1 2"]) + "\n")
+    return path
+
+
+def test_train_takes_vectors_and_their_width_and_says_what_they_cover(folder, tmp_path, vectors, succeed):
+    out = tmp_path / "model"
+    done = succeed("train", folder / "train.csv", "--out", out, "--embeddings", vectors, *OPTIONS)
+    assert json.loads((out / "config.json").read_text())["embedding_size"] == 6
+    assert "11 vectors of 6" in done.err
+    assert "1 x wrong number of values (line 12)" in done.err
+    assert "have vectors (exact 11)" in done.err
+    assert "missed most: 'seen'" in done.err
+
+
+def test_check_shows_the_coverage_of_each_split(folder, vectors, succeed):
+    given = ["check", folder / "train.csv", "--test", folder / "test.csv", "--embeddings", vectors]
+    shown = succeed(*given).out
+    assert "pretrained vectors: " in shown
+    assert shown.count("missed most: 'seen'") == 2
+    facts = json.loads(succeed(*given, "--json").out)["embeddings"]
+    assert facts["train"]["types"] == facts["train"]["types_found"] + 1
+    assert facts["train"]["tokens_found"] < facts["train"]["tokens"]
+    assert [miss["word"] for miss in facts["test"]["misses"]] == ["seen"]
+    assert "wrong number of values" in facts["notes"][1]
+
+
+@pytest.mark.parametrize("command", ["train", "check", "compare"])
+def test_vectors_that_are_not_there_are_an_error_of_one_sentence(folder, tmp_path, command, fail):
+    out = [] if command == "check" else ["--out", tmp_path / "out"]
+    said = fail(2, command, folder / "train.csv", *out, "--embeddings", "./nowhere.txt")
+    assert "there is nothing at './nowhere.txt'" in said
+
+
+def test_a_grid_takes_vectors_by_set(folder, tmp_path, vectors, succeed):
+    settings = ["embeddings.source=" + str(vectors), "embeddings.tuned=never", "grid.layers=[1]", "grid.sizes=[20]"]
+    chosen = [part for setting in settings for part in ("--set", setting)]
+    out = tmp_path / "runs"
+    succeed("run", folder / "mine.yaml", "--out", out, "--workers", "1", *chosen)
+    (result,) = out.rglob("result.json")
+    kept = yaml.safe_load((result.parent / "recipe.yaml").read_text())["embeddings"]
+    assert (kept["source"], kept["tuned"]) == (str(vectors), "never")
+    assert json.loads(result.read_text())["data"]["vectors"]
+    again = succeed("run", folder / "mine.yaml", "--out", out, "--workers", "1", *chosen)
+    assert again.code == 0
