@@ -27,6 +27,14 @@ def advise(
     out: Annotated[
         Path | None, typer.Option("--out", help="folder of the runs and the advice; runs/advise-<name> when absent")
     ] = None,
+    vectors: Annotated[
+        str | None,
+        typer.Option("--vectors", metavar="PATH", help="pretrained word vectors, to be tried beside a layer more"),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option("--encoder", metavar="MODEL", help="an encoder, to be tried frozen beside a layer more"),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="runs at a time; as many as processors and memory allow")
     ] = None,
@@ -81,6 +89,8 @@ def advise(
             workers=workers or count,
             executor=Processes(workers or count),
             tell=progress.say,
+            vectors=vectors,
+            encoder=encoder,
         )
     if as_json:
         typer.echo(advice.model_dump_json(indent=1))

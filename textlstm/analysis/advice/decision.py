@@ -79,7 +79,8 @@ def decide(
 ) -> Standing:
     """Say what to take now, how sure that is, and which comparisons deserve more seeds.
 
-    Where a deeper stack is found to score higher, or all are found not worth a layer, the choice follows. Else it is
+    Where a deeper stack is found to score higher, or all are found not worth a layer, the choice follows (one that is
+    found to score higher is still not taken where it is expected to gain less than a part of delta). Else it is
     the depth with the highest expected score after shrinking the differences to what is usual, or the shallowest where
     that gains less than a part of delta: to wait for significance would cost more score than it saves.
 
@@ -102,12 +103,12 @@ def decide(
     deeper = [depth for depth, one in found.items() if one.state == "deeper"]
     all_compared = len(found) == len(depths) - 1
     certainty: Certainty = "undecided"
-    if deeper:
-        certainty = "found"
-    elif all_compared and all(one.state == "not worth a layer" for one in found.values()):
+    if all_compared and all(one.state == "not worth a layer" for one in found.values()):
         certainty = "enough"
-    pool = deeper or ([depths[0]] if certainty == "enough" else list(expected))
+    pool = [depths[0]] if certainty == "enough" else [depths[0], *deeper] if deeper else list(expected)
     choice = max(pool, key=lambda depth: (expected[depth], -depth))
+    if choice in deeper:
+        certainty = "found"
     # One layer is enough only if every depth is shown not worth it; one that was given up stands in the way of that.
     enough = 0.0
     if (

@@ -22,8 +22,8 @@ from textlstm.stats.sequential import (
 Floats = NDArray[np.float64]
 
 State = Literal["deeper", "not worth a layer", "open"]
-"""How a comparison stands: `deeper` scores higher than the shallowest, `not worth a layer` gains less than delta,
-`open` is neither of the two."""
+"""How a comparison stands: `not worth a layer` gains less than delta, if anything; `deeper` scores higher than the
+shallowest and may gain delta; `open` is neither of the two."""
 
 _LEAST_VARIANCE = 1e-10  # runs that all score alike still leave a rounding of doubt
 
@@ -206,7 +206,7 @@ def _compare(
         learned=math.sqrt(max(0.0, 1 / (now + weight) - 1 / (final + weight))),
         better=better,
         enough=enough,
-        state="deeper" if lower.low > 0 else "not worth a layer" if upper.high < rules.delta else "open",
+        state="not worth a layer" if upper.high < rules.delta else "deeper" if lower.low > 0 else "open",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from textlstm.analysis.advice.record import Advice
+from textlstm.analysis.advice.words import delta_words
 from textlstm.analysis.figures import Figure, Section, Table
 from textlstm.analysis.page import draw, render_page, write_whole
 from textlstm.analysis.wording import count, duration, interval, layers_words, percent, points, with_interval
@@ -157,7 +158,7 @@ def gain_figure(advice: Advice) -> Figure:
         chart=alt.layer(borders, spans, dots),
         alt=f"Gain in points of accuracy over {base} by depth, with intervals that hold for all depths together.{said}",
         data=Table("Gains", list(shown.values()), [line(row, *shown) for row in rows], words=(4,), folded=True),
-        caption=f"Dashed: no gain, and the {100 * advice.delta:g} points that a layer should be worth.",
+        caption=f"Dashed: no gain, and the {delta_words(advice.delta)} that a layer should be worth.",
         height=56 * len(rows) + 8,
     )
 
@@ -165,7 +166,8 @@ def gain_figure(advice: Advice) -> Figure:
 def _facts(advice: Advice) -> list[str]:
     dropout = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in advice.dropout.items() if value)
     return [
-        f"{advice.source}: {advice.rows:,} labeled rows, {advice.classes} classes",
+        f"{advice.source}: {advice.rows:,} labeled rows, {advice.classes} classes"
+        + ("" if advice.rows_used == advice.rows else f"; {advice.rows_used:,} rows a run"),
         f"{advice.hidden_size} units a layer and direction, join {advice.join}; {dropout or 'no dropout'}",
         f"{duration(advice.seconds)} of {duration(advice.budget)} spent",
         "the test split was not read",

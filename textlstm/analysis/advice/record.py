@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from textlstm.analysis.advice.beside import Alternative, MoreExamples
+from textlstm.analysis.advice.beside import Alternative, shown_better
 from textlstm.analysis.advice.decision import Standing, close_chance
+from textlstm.analysis.advice.examples import MoreExamples
 from textlstm.analysis.advice.session import Session
-from textlstm.analysis.advice.words import answer_words
+from textlstm.analysis.advice.words import answer_words, delta_words
 from textlstm.analysis.wording import duration, interval, layers_words, points
 from textlstm.recipe import Recipe, flatten
 from textlstm.recipe_arithmetic import stack_size
@@ -56,9 +57,10 @@ class Advice(_Part):
         rows_used: labeled rows a run, hold-out rows included.
         classes: number of labels.
         layers: the advice.
-        hidden_size: units a layer and direction of all runs.
-        join: of all runs.
-        dropout: of all runs, by recipe key.
+        hidden_size: advised units a layer and direction: those of all runs, unless others are shown to be better.
+        join: advised, likewise.
+        dropout: advised rates by recipe key, likewise.
+        changed: what of these is not as in the runs that compare depths; empty where nothing is.
         certainty: "found", "enough" or "undecided".
         chance_close: lower bound on the chance that no other depth is better by delta or more.
         delta: smallest difference worth a layer, a share.
@@ -83,6 +85,7 @@ class Advice(_Part):
     hidden_size: int
     join: str
     dropout: dict[str, float]
+    changed: str
     certainty: Literal["found", "enough", "undecided"]
     chance_close: float
     delta: float
@@ -99,7 +102,13 @@ class Advice(_Part):
 
 
 def put_together(
-    session: Session, standing: Standing, alternatives: list[Alternative], examples: MoreExamples, *, asked: Recipe
+    session: Session,
+    standing: Standing,
+    alternatives: list[Alternative],
+    examples: MoreExamples,
+    *,
+    asked: Recipe,
+    named: tuple[str | None, str | None] = (None, None),
 ) -> Advice:
     """Make the advice of a finished study.
 
@@ -109,35 +118,40 @@ def put_together(
         alternatives: what else was measured.
         examples: what the number of examples does.
         asked: the user's own recipe, for the command.
+        named: vectors and encoder that the user gave to be tried.
 
     Returns:
         The advice.
     """
     study, rules = session.study, session.study.rules
-    width = study.recipe.model.hidden_size
-    assert isinstance(width, int)  # noqa: S101 - `plan_study` has refused lists
     depths = [_depth(session, standing, depth) for depth in study.depths]
-    answer = answer_words(standing, rules, out_of_time=session.out_of_time)
-    answer[1:1] = _better_words(alternatives, rules.delta, layers_words(standing.depth))
-    answer += _cost_words(depths, standing)
-    answer += _other_words(alternatives, rules.delta)
-    answer.append(f"One more layer would start to pay: {examples.sentence}")
-    if len(examples.scores) > 1:
-        step = examples.scores[-1] - examples.scores[-2]
-        answer.append(
-            f"The last doubling of the examples brought {points(step)} points at {layers_words(standing.depth)}."
-        )
+    changes = [one for one in shown_better(alternatives, rules.delta) if one.settings]
+    best = changes[0] if changes else None
+    final = asked.override({"model.num_layers": standing.depth, **(best.settings if best else {})})
+    model = final.model.model_dump()
+    first, *rest = answer_words(standing, rules, out_of_time=session.out_of_time)
+    answer = [
+        first,
+        *_better_words(alternatives, rules.delta, layers_words(standing.depth)),
+        _settings_words(model, best, alternatives),
+        *rest,
+        *_cost_words(depths, standing),
+        *_other_words(alternatives, rules.delta),
+        f"One more layer would start to pay: {examples.sentence}",
+        *_growth_words(examples, layers_words(standing.depth)),
+        *_untried_words(named),
+    ]
     one = standing.gain
-    settings = study.recipe.model.model_dump()
     return Advice(
         source=study.data.source,
         rows=len(study.data.splits["train"]),
         rows_used=study.rows,
         classes=len(study.data.label_names),
         layers=standing.depth,
-        hidden_size=width,
-        join=study.recipe.model.join,
-        dropout={key: float(value) for key, value in settings.items() if key.endswith("dropout")},
+        hidden_size=model["hidden_size"],
+        join=model["join"],
+        dropout=_dropout(model),
+        changed=best.name if best else "",
         certainty=standing.certainty,
         chance_close=close_chance(standing, rules),
         delta=rules.delta,
@@ -150,7 +164,7 @@ def put_together(
         answer=answer,
         log=list(session.log),
         notes=list(study.notes),
-        command=train_command(asked, standing.depth),
+        command=train_command(final, asked),
     )
 
 
@@ -164,23 +178,28 @@ def write_advice(advice: Advice, folder: Path) -> None:
     replace_file(folder / ADVICE_FILE, advice.model_dump_json(indent=1).encode())
 
 
-def train_command(asked: Recipe, layers: int) -> str:
+def train_command(final: Recipe, asked: Recipe) -> str:
     """Write the command that trains the advised model on all rows.
 
     Args:
-        asked: the user's recipe, of which every key that was given is repeated.
-        layers: the advice.
+        final: the advised recipe.
+        asked: the user's, of which every key that was given is repeated.
 
     Returns:
         A line for the shell.
     """
+    layers, model = final.model.num_layers, final.model
+    words = ["textlstm", "train", final.data.source, "--layers", str(layers), "--hidden", str(model.hidden_size)]
+    if layers > 1:
+        words += ["--join", model.join]
+    before = flatten(asked.model_dump(mode="json"))
+    said = ("name", "version", "delta", "data.source", "model.num_layers", "model.hidden_size", "model.join")
     given = flatten(asked.model_dump(mode="json", exclude_unset=True))
-    own = ("name", "version", "delta", "data.source", "model.num_layers")
-    words = ["textlstm", "train", asked.data.source, "--layers", str(layers)]
-    for key, value in given.items():
-        if key not in own and not key.startswith("grid."):
+    for key, value in flatten(final.model_dump(mode="json")).items():
+        if key not in said and not key.startswith("grid.") and (key in given or value != before[key]):
             words += ["--set", f"{key}={value if isinstance(value, str) and _plain(value) else json.dumps(value)}"]
-    return shlex.join([*words, "--out", f"models/{asked.name}-{layers}-layer{'s' if layers > 1 else ''}"])
+    name = asked.name.removeprefix("advise-")
+    return shlex.join([*words, "--out", f"models/{name}-{layers}-layer{'s' if layers > 1 else ''}"])
 
 
 def _plain(value: str) -> bool:
@@ -222,17 +241,59 @@ def _cost_words(depths: list[DepthResult], standing: Standing) -> list[str]:
     ]
 
 
+def _dropout(model: dict[str, Any]) -> dict[str, float]:
+    return {key: float(value) for key, value in model.items() if key.endswith("dropout")}
+
+
+def _settings_words(model: dict[str, Any], best: Alternative | None, alternatives: list[Alternative]) -> str:
+    """Name width, join and dropout of the advised stack, and whether others were tried."""
+    rates = [
+        f"{key.removesuffix('_dropout').replace('_', ' ')} {rate:g}" for key, rate in _dropout(model).items() if rate
+    ]
+    join = f", join {model['join']}" if model["num_layers"] > 1 else ""
+    words = f"With {model['hidden_size']} units a layer and direction{join}, dropout {', '.join(rates) or 'none'}:"
+    if best is not None:
+        return f"{words} {best.name}, which is shown to be better ({points(best.gain.value)} points)."
+    tried = [one.name for one in alternatives if one.settings]
+    if tried:
+        return f"{words} as in the runs; not shown to be better: {', '.join(tried)}."
+    return f"{words} as in the runs; the budget had no time for others."
+
+
 def _better_words(alternatives: list[Alternative], delta: float, chosen: str) -> list[str]:
-    """What was measured to gain more than a layer should comes right after the advice."""
-    better = sorted((other for other in alternatives if other.gain.value >= delta), key=lambda other: -other.gain.value)
-    parts = [f"{other.name} ({points(other.gain.value)} points {interval(other.gain, points)})" for other in better]
-    return [f"What would help more than a layer, against {chosen}: {'; '.join(parts)}."] if parts else []
+    """What was shown to gain more than a layer should comes right after the advice."""
+    parts = [f"{one.name} ({_gain_words(one)})" for one in shown_better(alternatives, delta)]
+    return [f"What helps more than a layer, against {chosen}: {'; '.join(parts)}."] if parts else []
 
 
 def _other_words(alternatives: list[Alternative], delta: float) -> list[str]:
-    parts = [
-        f"{other.name} ({points(other.gain.value)} {interval(other.gain, points)})"
-        for other in alternatives
-        if other.gain.value < delta
-    ]
-    return [f"Measured beside it, in points: {'; '.join(parts)}."] if parts else []
+    better = shown_better(alternatives, delta)
+    open_ones = [one for one in alternatives if one not in better and (one.gain.high or 0.0) >= delta]
+    worse = [one for one in alternatives if one not in better and one not in open_ones]
+    words = []
+    if open_ones:
+        listed = "; ".join(f"{one.name} ({_gain_words(one)})" for one in open_ones)
+        words.append(f"May help or not, {open_ones[0].seeds} seeds cannot tell: {listed}.")
+    if worse:
+        listed = "; ".join(f"{one.name} ({_gain_words(one)})" for one in worse)
+        words.append(f"Does not gain {delta_words(delta)}: {listed}.")
+    return words
+
+
+def _growth_words(examples: MoreExamples, chosen: str) -> list[str]:
+    if len(examples.scores) < 2:
+        return []
+    step = examples.scores[-1] - examples.scores[-2]
+    return [f"More examples: the last doubling of them brought {points(step)} points at {chosen}."]
+
+
+def _untried_words(named: tuple[str | None, str | None]) -> list[str]:
+    """Say what could be tried and needs something of the user's."""
+    vectors, encoder = named
+    parts = [] if vectors else ["pretrained word vectors (--vectors FILE)"]
+    parts += [] if encoder else ["a large encoder, also as a teacher for textlstm distill (--encoder MODEL)"]
+    return [f"Not tried here, and often worth more than a layer: {', '.join(parts)}."] if parts else []
+
+
+def _gain_words(one: Alternative) -> str:
+    return f"{points(one.gain.value)} {interval(one.gain, points)}"

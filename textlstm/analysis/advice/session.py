@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textlstm.analysis.advice.decision import Standing, Step, decide, next_step
-from textlstm.analysis.advice.study import Study
+from textlstm.analysis.advice.study import SPARE_SEEDS, Study
 from textlstm.analysis.advice.words import now_words
 from textlstm.analysis.wording import duration, layers_words
 from textlstm.errors import TrainingError
@@ -62,6 +62,17 @@ class Session:
         """Seconds that the budget leaves."""
         return self.study.budget - self.spent
 
+    def gauge(self) -> float:
+        """Run as many cells as run side by side, to learn whether the machine is as fast as the plan takes it to be.
+
+        Returns:
+            The pace.
+        """
+        looks, depths = range(self.study.rules.looks[0]), self.study.depths
+        first = [self.cells[depth, seed] for seed in looks for depth in depths]
+        self.train(first[: self.study.workers])
+        return self.pace()
+
     def conduct(self) -> Standing:
         """Run the study to its end or to the end of its budget.
 
@@ -72,9 +83,10 @@ class Session:
             TrainingError: fewer than two depths, or not the shallowest, could be trained.
             RunFolderError: the folder holds runs with other settings or of other data.
         """
-        cells, standing = self.cells, self.stand()
-        # The first seed gauges the machine: whether the estimate of the plan holds is known then.
-        self.train(cells[depth, 0] for depth in self.study.depths)
+        standing, cells = self.stand(), self.cells
+        # The first seed shows what each depth takes, and whether it can be trained at all.
+        opening = [(depth, 0) for depth in self.study.depths]
+        self.train(cells[place] for place in opening if place not in self.runs and place not in self.failed)
         self._fit_depths()
         while (step := next_step(standing := self.stand(standing), self.study.rules)) is not None:
             missing = self._missing(step, cells)
@@ -89,8 +101,20 @@ class Session:
                     f" {duration(max(0.0, self.left()))}: it ends here."
                 )
                 break
+            if not first:
+                going = " and ".join(map(layers_words, step.depths[1:]))
+                self.tell(
+                    f"Open: {going} against {layers_words(step.depths[0])}; on to {step.seeds} seeds, about"
+                    f" {duration(expected)}."
+                )
             self.train(missing)
-            self.log.append(now_words(self.stand(standing)))
+            if not self._missing(step, cells):
+                self.log.append(now_words(self.stand(standing)))
+        if not standing.comparisons:
+            raise TrainingError(
+                f"{len(self.failed)} runs failed before there were {self.study.rules.looks[0]} seeds of two depths to"
+                " compare; why is told above and in failure.json beside each."
+            )
         return standing
 
     def train(self, cells: Iterable[Cell], *, folder: str = RUNS_FOLDER) -> dict[tuple[int, int], Run]:
@@ -119,10 +143,12 @@ class Session:
             self.runs[place] = run
             if not known:
                 elapsed = self.spent + kept / self.study.workers + time.monotonic() - started
-                words = now_words(self.stand())
-                what = layers_words(cell.layers) if cell.layers else "bag of embeddings"
-                score = 100 * run.metrics["holdout"].accuracy.value
-                self.tell(f"[{duration(elapsed)}] {what}, seed {cell.seed}: {score:.1f} %. Now: {words}")
+                score = f"seed {cell.seed}: {100 * run.metrics['holdout'].accuracy.value:.1f} %"
+                if cell.layers:
+                    score = f"{layers_words(cell.layers)}, {score}. Now: {now_words(self.stand())}"
+                else:
+                    score = f"bag of embeddings, {score}"
+                self.tell(f"[{duration(elapsed)}] {score}")
 
         def lost(cell: Cell, failure: Failure, again: bool) -> None:
             if not again:
@@ -166,6 +192,18 @@ class Session:
         stopped = before.given_up if before is not None else frozenset[int]()
         return decide(scores, self.study.rules, overlaps=overlaps, given_up=stopped)
 
+    def scores(self, depth: int, seeds: Sequence[int]) -> NDArray[np.float64]:
+        """Give the scores of a depth.
+
+        Args:
+            depth: layers, 0 for the bag.
+            seeds: whose runs are there.
+
+        Returns:
+            (seeds,) share of each seed's hold-out rows that is right.
+        """
+        return np.array([self.runs[depth, seed].metrics["holdout"].accuracy.value for seed in seeds])
+
     def seconds(self, depth: int) -> float:
         """Mean seconds of a run of a depth; estimated from the others where none is there.
 
@@ -179,6 +217,18 @@ class Session:
         if own:
             return float(np.mean(own))
         return self.pace() * self.cells[depth, 0].work
+
+    def has_time(self, cells: Sequence[Cell], *, share: float = 1.0) -> bool:
+        """Say whether cells would end within the budget.
+
+        Args:
+            cells: none of them run yet.
+            share: of the time that is left.
+
+        Returns:
+            Whether the expected time is there.
+        """
+        return self.pace() * sum(cell.work for cell in cells) / self.study.workers <= share * self.left()
 
     def pace(self) -> float:
         """Seconds a run takes over its planned ones, on average; 1 before any run."""
@@ -210,7 +260,7 @@ class Session:
 
         while len(depths) > 2 and ahead() > study.budget:
             deepest = depths.pop()
-            self.tell(f"{layers_words(deepest)} are left out: this machine is slower than was planned for.")
+            self.tell(f"{layers_words(deepest)} are left out: the first look would take longer than the budget.")
         self.study = replace(study, depths=tuple(depths))
 
     def _overlap(self, depth: int, seeds: Sequence[int]) -> float:
@@ -232,6 +282,24 @@ class Session:
             path = self.cells[depth, seed].path
             self._right[depth, seed] = holdout_hits(self.folder / RUNS_FOLDER / path)
         return self._right[depth, seed]
+
+
+def paired_seeds(session: Session, standing: Standing, *, count: int | None = None) -> list[int]:
+    """Pick seeds on which what else might help is compared with the advised depth.
+
+    Args:
+        session: of the study.
+        standing: what it says.
+        count: how many at most; those of the first look when None.
+
+    Returns:
+        Seeds of which the advised and the shallowest depth have runs.
+    """
+    rules = session.study.rules
+    depths = (standing.depth, standing.shallowest)
+    most = rules.looks[-1] + SPARE_SEEDS
+    seeds = [seed for seed in range(most) if all((depth, seed) in session.runs for depth in depths)]
+    return seeds[: count or rules.looks[0]]
 
 
 def holdout_hits(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -24,6 +24,7 @@ FEWEST_OF_CLASS = 4
 SPARE_SEEDS = 4
 """Seeds beyond the last look, for those of runs that failed."""
 _FIRST_LOOK_SHARES = (0.7, 0.95)  # of the budget; what is left is for a second look and for what else would help
+_OVERRUN = 1.2
 _SMALLEST_SUBSET = 2_000
 
 Size = int | Literal["full"]
@@ -65,6 +66,7 @@ class Study:
         *,
         depths: tuple[int, ...] | None = None,
         size: Size | None = None,
+        seeds: int | None = None,
     ) -> dict[tuple[int, int], Cell]:
         """Lay out runs by depth and seed.
 
@@ -72,6 +74,7 @@ class Study:
             changes: recipe keys other than the study's.
             depths: layers; the study's when None. The bag, of 0 layers, is among them in any case.
             size: labeled rows; the study's when None.
+            seeds: how many; those of all looks and some to spare when None.
 
         Returns:
             Cells by (layers, seed).
@@ -79,19 +82,17 @@ class Study:
         axes = {
             "grid.layers": list(depths or self.depths),
             "grid.sizes": [self.size if size is None else size],
-            "grid.seeds": self.rules.looks[-1] + SPARE_SEEDS,
+            "grid.seeds": seeds or self.rules.looks[-1] + SPARE_SEEDS,
             "grid.baselines": ["bag"],
         }
         planned = plan_cells(self.recipe.override({**(changes or {}), **axes}), self.facts)
         return {(cell.layers, cell.seed): cell for cell in planned}
 
 
-def plan_study(
+def whole_study(
     recipe: Recipe, loaded: TextData, *, budget: float, max_layers: int, workers: int, holdout: float = HOLDOUT
 ) -> Study:
-    """Fit a study to the data and the budget.
-
-    Rows are left out before depths are: a subset of a few thousand rows says more on few layers than none at all.
+    """Say what would be studied if time were no matter: all rows, all depths.
 
     Args:
         recipe: of one run; `delta` is the smallest difference worth a layer.
@@ -102,11 +103,11 @@ def plan_study(
         holdout: share of the rows that each seed keeps out.
 
     Returns:
-        The study.
+        The study, not yet fitted to its budget.
 
     Raises:
         DataError: there are no labels, or too few rows or rows a class.
-        RecipeError: fewer than two depths are asked for, or the budget is too small for even the smallest study.
+        RecipeError: fewer than two depths are asked for, or one width a layer.
     """
     if max_layers < 2:
         raise RecipeError(
@@ -123,40 +124,78 @@ def plan_study(
     data = replace(loaded, splits=kept, fingerprint=data_fingerprint(kept, loaded.label_names), notes=[])
     notes += _rare_classes(data)
     base = recipe.override({"data.holdout": holdout, "data.score_test": False, "data.size": "full"})
-    facts = data_facts(data, base)
     rules = LookRules(delta=recipe.delta / 100, overlap=holdout / (1 - holdout))
+    depths = tuple(range(1, max_layers + 1))
+    return Study(
+        base, data, data_facts(data, base), rules, depths, "full", len(train), budget, workers, 0.0, tuple(notes)
+    )
+
+
+def fit_to_budget(whole: Study, *, pace: float | None = None) -> Study:
+    """Leave out of a study what its budget has no time for.
+
+    Rows are left out before depths are: a subset of a few thousand rows says more on few layers than none at all.
+
+    Args:
+        whole: of `whole_study`.
+        pace: seconds that runs take here over those that are planned; None before any run.
+
+    Returns:
+        The study to be run.
+
+    Raises:
+        RecipeError: the budget is too small for even the smallest study.
+    """
     sizes: list[Size] = ["full"]
-    smallest = max(_SMALLEST_SUBSET, 20 * len(data.label_names))
-    rows = len(train)
+    smallest = max(_SMALLEST_SUBSET, 20 * len(whole.data.label_names))
+    rows = whole.rows
     while rows // 2 >= smallest:
         rows //= 2
         sizes.append(rows)
-    whole = tuple(range(1, max_layers + 1))
-    study = Study(base, data, facts, rules, whole, "full", len(train), budget, workers, 0.0, tuple(notes))
     plans = [
-        replace(study, depths=whole[:depths], size=size, rows=len(train) if size == "full" else size)
-        for depths in range(max_layers, 1, -1)
+        replace(whole, depths=whole.depths[:depths], size=size, rows=whole.rows if size == "full" else size)
+        for depths in range(len(whole.depths), 1, -1)
         for size in sizes
     ]
-    for share in _FIRST_LOOK_SHARES:
-        for plan in plans:
-            seconds = _first_look(plan)
-            if seconds <= share * budget:
-                return replace(plan, first_look=seconds, notes=(*notes, *_cuts(plan, study)))
-    seconds = min(map(_first_look, plans))
-    minutes = int(seconds / _FIRST_LOOK_SHARES[-1] / 60) + 1
+    times = [_first_look(plan) * (pace or 1.0) for plan in plans]
+    # Once a run has shown the pace, a first look that is a little too long is better than none.
+    shares = _FIRST_LOOK_SHARES if pace is None else (*_FIRST_LOOK_SHARES, _OVERRUN)
+    for share in shares:
+        for plan, seconds in zip(plans, times, strict=True):
+            if seconds <= share * whole.budget:
+                return replace(plan, first_look=seconds, notes=(*whole.notes, *_cuts(plan, whole)))
+    smallest_plan, seconds = min(zip(plans, times, strict=True), key=lambda one: one[1])
     raise RecipeError(
-        f"Even a first look at 1 and 2 layers with {rules.looks[0]} seeds each takes about {duration(seconds)} here,"
-        f" and the budget is {duration(budget)}; give --budget {minutes}m or more, a smaller --hidden, or a smaller"
-        " --max-length."
+        f"Even a first look at 1 and 2 layers with {whole.rules.looks[0]} seeds each takes about {duration(seconds)}"
+        f" here, and the budget is {duration(whole.budget)}; {_ways_out(smallest_plan, seconds, pace or 1.0)}"
     )
+
+
+def _ways_out(plan: Study, seconds: float, pace: float) -> str:
+    """Name the options that would make the smallest study fit."""
+    room = _FIRST_LOOK_SHARES[-1] * plan.budget
+    ways = [f"--budget {int(seconds / _FIRST_LOOK_SHARES[-1] / 60) + 1}m"]
+    width, limit = plan.recipe.model.hidden_size, plan.recipe.tokenizer.max_length
+    assert isinstance(width, int)  # noqa: S101 - `whole_study` has refused lists
+    for option, key, most, least in (
+        ("--max-length", "tokenizer.max_length", limit, 32),
+        ("--hidden", "model.hidden_size", width, 16),
+    ):
+        value = most // 2
+        while value >= least:
+            recipe = plan.recipe.override({key: value})
+            smaller = replace(plan, recipe=recipe, facts=data_facts(plan.data, recipe))
+            if pace * _first_look(smaller) <= room:
+                ways.append(f"{option} {value}")
+                break
+            value //= 2
+    return f"give {', or '.join(ways)}."
 
 
 def _first_look(plan: Study) -> float:
     """Estimated seconds up to the first look."""
-    cells = plan.cells()
-    looks = range(plan.rules.looks[0])
-    return sum(cells[depth, seed].work for depth in plan.depths for seed in looks) / plan.workers
+    cells = plan.cells(seeds=1)
+    return plan.rules.looks[0] * sum(cells[depth, 0].work for depth in plan.depths) / plan.workers
 
 
 def _cuts(plan: Study, whole: Study) -> list[str]:
@@ -192,8 +231,8 @@ def _rare_classes(data: TextData) -> list[str]:
     notes = []
     if rare:
         notes.append(
-            f"{len(rare)} of {classes} classes have fewer than {FEWEST_OF_CLASS} rows (such as {rare[0]!r}); they"
-            " hardly count here."
+            f"{len(rare)} of {classes} classes {'has' if len(rare) == 1 else 'have'} fewer than {FEWEST_OF_CLASS} rows"
+            f" ({'' if len(rare) == 1 else 'such as '}{rare[0]!r}), too few to count for much here."
         )
     top = float(counts.max() / len(labels))
     if classes > 1 and labels.ndim == 1 and top > 0.8:

@@ -37,38 +37,57 @@ def answer_words(standing: Standing, rules: LookRules, *, out_of_time: bool) -> 
     Returns:
         Sentences, the advice first.
     """
-    base, delta = layers_words(standing.shallowest), 100 * rules.delta
+    base, delta = layers_words(standing.shallowest), delta_words(rules.delta)
     one = standing.gain
     if standing.certainty == "found" and one is not None:
         words = [f"Take {layers_words(standing.depth)}: {_gain_words(one)} over {base}."]
         if one.low < rules.delta:
             words.append(
-                f"That it is {delta:g} points or more, which a layer should be worth, is likely but not shown."
+                f"That it is {delta} or more, which a layer should be worth, is likely but not shown."
+                if one.expected >= rules.delta
+                else f"It scores higher, but by less than the {delta} that a layer should be worth, as far as is known."
             )
         return words
+    against = f"Measured over {base}: {'; '.join(_depth_words(other) for other in standing.comparisons.values())}."
     if standing.certainty == "enough":
-        return [f"Take {base}: it is enough. No deeper stack, up to {max(standing.seeds)}, gains {delta:g} points."]
-    words = [f"Take {layers_words(standing.depth)}; this is a best guess, not a finding."]
-    if one is not None:
-        words.append(f"Measured: {_gain_words(one)} over {base}, which is too uncertain to be called a gain.")
+        deepest = max(standing.seeds)
+        return [f"Take {base}: it is enough. No deeper stack, up to {deepest}, gains {delta}.", against]
+    words = [f"Take {layers_words(standing.depth)}; this is a best guess, not a finding.", against]
     words.append(
         f"With a chance of {100 * close_chance(standing, rules):.0f} % or more, no other depth tried is better by"
-        f" {delta:g} points or more."
+        f" {delta} or more."
     )
     if out_of_time:
         words.append("The budget ended the comparison; a larger --budget goes on from here.")
-    elif standing.comparisons:
+    else:
         widest = max(standing.comparisons.values(), key=lambda other: other.error)
         words.append(
-            "More seeds would hardly change this: the difference is within what"
-            f" {widest.seeds} seeds on these rows can tell apart (standard error {100 * widest.error:.1f} points). More"
-            " labeled texts would."
+            f"More seeds would hardly change this: {widest.seeds} seeds on these rows tell differences apart to a"
+            f" standard error of {100 * widest.error:.1f} points, and more of them would not help enough. More labeled"
+            " texts would."
         )
     return words
 
 
+def delta_words(delta: float) -> str:
+    """Write the smallest difference worth a layer.
+
+    Args:
+        delta: a share.
+
+    Returns:
+        Such as "1 point" or "0.5 points".
+    """
+    figure = f"{100 * delta:g}"
+    return f"{figure} point{'' if figure == '1' else 's'}"
+
+
 def _gain_words(one: Comparison) -> str:
     return f"{points(one.gain)} points [{points(one.shown[0])}, {points(one.shown[1])}]"
+
+
+def _depth_words(one: Comparison) -> str:
+    return f"{layers_words(one.depth)} {_gain_words(one)}"
 
 
 _CERTAINTY = {"found": "found better", "enough": "found enough", "undecided": "undecided"}
