@@ -252,16 +252,17 @@ class Session:
         depths = [depth for depth in study.depths if depth not in lost]
         if len(depths) < 2 or 1 in lost:
             raise TrainingError("Runs of fewer than two depths came to their end, so there is nothing to compare.")
-        for depth in lost:
-            self.tell(f"{layers_words(depth)} could not be trained and are left out.")
 
         def ahead() -> float:
             return self.spent + (looks[0] - 1) * sum(map(self.seconds, depths)) / study.workers
 
+        notes = [f"{layers_words(depth)} could not be trained and are left out." for depth in sorted(lost)]
         while len(depths) > 2 and ahead() > study.budget:
-            deepest = depths.pop()
-            self.tell(f"{layers_words(deepest)} are left out: the first look would take longer than the budget.")
-        self.study = replace(study, depths=tuple(depths))
+            words = layers_words(depths.pop())
+            notes.append(f"{words} are left out: the first look would take longer than the budget.")
+        for note in notes:
+            self.tell(note)
+        self.study = replace(study, depths=tuple(depths), notes=(*study.notes, *notes))
 
     def _overlap(self, depth: int, seeds: Sequence[int]) -> float:
         """Measure what the seeds' hold-out rows have in common, for this depth against the shallowest."""
