@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from textlstm import cli_options as opt
-from textlstm.cli_grid import data_name
+from textlstm.cli_grid import Workers, data_name
 from textlstm.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -35,9 +35,7 @@ def advise(
         str | None,
         typer.Option("--encoder", metavar="MODEL", help="an encoder, to be tried frozen beside a layer more"),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="runs at a time; as many as processors and memory allow")
-    ] = None,
+    workers: Workers = None,
     text_column: opt.TextColumn = None,
     label_column: opt.LabelColumn = None,
     label_names: opt.LabelNames = None,
@@ -78,16 +76,18 @@ def advise(
         quiet_libraries()
         texts = sum(split.texts.nbytes for split in loaded.splits.values())
         count, note = choose_workers(threads=recipe.threads, device=recipe.device, data_bytes=texts)
-        if workers is None and note:
-            progress.say(note)
+        if workers is None:
+            workers = count
+            if note:
+                progress.say(note)
         advice = find_out(
             recipe,
             loaded,
             folder,
             budget=seconds,
             max_layers=max_layers,
-            workers=workers or count,
-            executor=Processes(workers or count),
+            workers=max(1, workers),
+            executor=Processes(workers),
             tell=progress.say,
             vectors=vectors,
             encoder=encoder,

@@ -33,7 +33,7 @@ def make_texts(rows=240, classes=2, seed=0):
     labels = np.arange(rows) % classes
     told = np.where(rng.random(rows) < 2 / 3, labels, rng.integers(0, classes, rows))
     fillers = rng.choice(WORDS, (rows, 4))
-    texts = [f"{' '.join(words)} key{word} number{row}" for row, (words, word) in enumerate(zip(fillers, told))]
+    texts = [f"{' '.join(fillers[row])} key{told[row]} number{row}" for row in range(rows)]
     return load_data((texts, [f"class {label}" for label in labels]))
 
 
@@ -81,7 +81,7 @@ class FakeCell:
         metrics = {"train": run.metrics["train"], "holdout": run.metrics["test"]}
         run = run.model_copy(update={"cell": cell.coordinates, "metrics": metrics, "cost": cost})
         write_run(folder, run, {"holdout": predictions_table(rows, labels, chances)}, cell.recipe.to_yaml())
-        self.done.append(folder.parts[-4:] + (cell.recipe.model.hidden_size,))
+        self.done.append((*folder.parts[-4:], cell.recipe.model.hidden_size))
         return run
 
 

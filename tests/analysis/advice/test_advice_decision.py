@@ -108,7 +108,8 @@ def test_whole_studies_keep_the_error_and_cover_and_find_what_is_there(spread):
         covered += all(one.shown[0] <= 0 <= one.shown[1] for one in standing.comparisons.values())
     hits = sum(study(drawn(rng, (0.03, 0.03), 0.015), rules)[0].certainty == "found" for _ in range(300))
     print(
-        f"spread {spread}: false {100 * found / studies:.1f} %, covered {100 * covered / studies:.1f} %, found {hits / 3:.0f} %"
+        f"spread {spread}: false {100 * found / studies:.1f} %, covered {100 * covered / studies:.1f} %,"
+        f" found {hits / 3:.0f} %"
     )
     assert found / studies < 0.05 + 2 * (0.05 * 0.95 / studies) ** 0.5
     assert covered / studies > 0.93

@@ -1,0 +1,125 @@
+"""What follows from a study: from how many examples a layer pays, and the command that trains what is advised."""
+
+import shlex
+
+import numpy as np
+import pytest
+import typer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textlstm.analysis.advice.beside import Alternative, shown_better
+from textlstm.analysis.advice.decision import decide
+from textlstm.analysis.advice.examples import FARTHEST, starts_to_pay
+from textlstm.analysis.advice.looks import LookRules
+from textlstm.analysis.advice.record import train_command
+from textlstm.analysis.advice.words import answer_words, delta_words, now_words
+from textlstm.cli import app
+from textlstm.cli_options import recipe_for
+from textlstm.results import Estimate
+
+SIZES = np.array([500, 1000, 2000])
+
+
+def rising(slope, level, seeds=5, noise=1e-4):
+    """Gains that rise by a slope with each doubling and end at a level."""
+    steps = np.log2(SIZES / SIZES[-1])
+    return level + slope * steps[:, None] + np.random.default_rng(0).normal(0, noise, (3, seeds))
+
+
+@given(st.floats(0.005, 0.03), st.floats(-0.03, 0.03))
+@settings(max_examples=50, deadline=None)
+def test_where_a_planted_line_crosses_delta_is_found_within_reach(slope, level):
+    rows, sentence = starts_to_pay(SIZES, rising(slope, level), delta=0.01, overlap=1 / 3, deep=2)
+    true = SIZES[-1] * 2 ** ((0.01 - level) / slope)
+    if true < 0.9 * FARTHEST * SIZES[-1]:
+        assert rows == pytest.approx(max(true, SIZES[0]), rel=0.1)
+        assert "from about" in sentence
+    elif true > 1.1 * FARTHEST * SIZES[-1]:
+        assert rows is None
+        assert f"not before {int(FARTHEST * SIZES[-1]):,} examples" in sentence
+
+
+@pytest.mark.parametrize("slope", [0.0, -0.01])
+def test_a_gain_that_does_not_grow_is_not_followed(slope):
+    rows, sentence = starts_to_pay(SIZES, rising(slope, 0.005, noise=0.01), delta=0.01, overlap=1 / 3, deep=2)
+    assert rows is None
+    assert sentence.startswith("not identified")
+
+
+def test_a_trend_in_noise_is_seldom_taken_for_one():
+    rng = np.random.default_rng(1)
+    found = sum(
+        starts_to_pay(SIZES, rng.normal(0, 0.02, (3, 3)), delta=0.01, overlap=1 / 3, deep=2)[0] is not None
+        for _ in range(1000)
+    )
+    assert found < 70
+
+
+@pytest.mark.parametrize(
+    ("asked", "final"),
+    [
+        ({}, {}),
+        ({"training.epochs": 3, "training.min_updates": 0}, {"model.num_layers": 2}),
+        ({"data.label_names": ["it's", "no"], "tokenizer.kind": "bpe"}, {"model.num_layers": 3, "model.join": "dense"}),
+        ({"data.label_separator": ";", "model.input_dropout": 0.2}, {"model.hidden_size": 256}),
+        ({}, {"model.embedding_dropout": 0.15, "model.output_dropout": 0.25}),
+    ],
+)  # fmt: skip
+def test_the_command_trains_the_advised_recipe(asked, final):
+    base = recipe_for("some data.csv", {}, name="advise-some").override(asked)
+    wanted = base.override(final)
+    words = shlex.split(train_command(wanted, base))
+    assert words[:2] == ["textlstm", "train"]
+    command = typer.main.get_command(app).get_command(None, "train")
+    given = command.make_context("train", words[2:]).params
+    assert recipe_for(given["data"], given, name="advise-some").fingerprint() == wanted.fingerprint()
+    assert given["out"].as_posix().startswith("models/some-")
+
+
+def test_only_what_is_shown_and_large_enough_counts_as_better():
+    def one(name, value, low):
+        return Alternative(name, 0.8, Estimate(value=value, low=low, high=value + 0.1), 3, 1.0)
+
+    measured = [one("small", 0.005, 0.001), one("unsure", 0.05, -0.01), one("a", 0.02, 0.01), one("b", 0.03, 0.01)]
+    found = shown_better(measured, 0.01)
+    assert [other.name for other in found] == ["b", "a"]
+
+
+def gains(*values, spread=0.005, seeds=12):
+    rng = np.random.default_rng(0)
+    deeper = {depth: 0.8 + gain + rng.normal(0, spread, seeds) for depth, gain in enumerate(values, 2)}
+    return {1: rng.normal(0.8, 1e-6, seeds), **deeper}
+
+
+@pytest.mark.parametrize(
+    ("scores", "certainty", "words"),
+    [
+        (gains(0.05), "found", "Take 2 layers: +5.0 points"),
+        (gains(-0.05, -0.05), "enough", "Take 1 layer: it is enough. No deeper stack, up to 3, gains 1 point."),
+        (gains(0.0, spread=0.05), "undecided", "this is a best guess, not a finding."),
+    ],
+)
+def test_the_words_follow_the_standing(scores, certainty, words):
+    rules = LookRules(overlap=0.0)
+    standing = decide(scores, rules)
+    assert standing.certainty == certainty
+    answer = answer_words(standing, rules, out_of_time=False)
+    assert words in answer[0]
+    if certainty != "found":
+        assert answer[1].startswith("Measured over 1 layer: 2 layers ")
+    assert now_words(standing).startswith(answer[0].removeprefix("Take ").split(":")[0].split(";")[0])
+    if certainty == "undecided":
+        assert "--budget" in " ".join(answer_words(standing, rules, out_of_time=True))
+
+
+def test_a_gain_that_is_real_but_not_worth_a_layer_leaves_one_layer():
+    scores = gains(0.004, spread=0.001)
+    standing = decide(scores, LookRules(overlap=0.0))
+    assert standing.comparisons[2].low > 0
+    assert (standing.depth, standing.certainty) == (1, "enough")
+
+
+@pytest.mark.parametrize(("delta", "words"), [(0.01, "1 point"), (0.005, "0.5 points"), (0.02, "2 points")])
+def test_delta_has_its_plural(delta, words):
+    assert delta_words(delta) == words
