@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -73,8 +74,7 @@ class Journal:
                 raise DataError(
                     f"{self.output} is being written by another process; wait for it, or name another file."
                 ) from None
-            for part in self.output.parent.glob(f".{self.output.name}.*.part"):
-                part.unlink()
+            clear_parts(self.output)
         self._reading = self._file.readline() == self._head
         if not self._reading:
             self._restart(0)
@@ -149,3 +149,15 @@ def digest_texts(texts: list[str]) -> bytes:
     digest = hashlib.blake2b(np.array([len(text) for text in texts], np.int64).tobytes(), digest_size=8)
     digest.update("".join(texts).encode("utf-8", "surrogatepass"))
     return digest.digest()
+
+
+def clear_parts(output: Path) -> None:
+    """Remove what killed runs left half-written of a file.
+
+    Args:
+        output: the file; nobody else may be writing it.
+    """
+    left = re.compile(rf"\.{re.escape(output.name)}\.\d+\.part")
+    for part in output.parent.iterdir():
+        if left.fullmatch(part.name):
+            part.unlink()

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from textlstm.errors import DataError
+from textlstm.inference.prediction_journal import clear_parts
 from textlstm.text.files import BadRow
 
 
@@ -40,8 +41,7 @@ class RejectedRows:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            for part in self.path.parent.glob(f".{self.path.name}.*.part"):
-                part.unlink()  # of a run that was killed
+            clear_parts(self.path)
             self._file = self._temporary.open("w", encoding="utf-8")
         except OSError as error:
             raise DataError(f"{self.path} cannot be written: {error.strerror}.") from error

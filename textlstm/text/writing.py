@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -87,6 +88,9 @@ class RowWriter:
         """Close the file and give it its name, or remove it when the block failed."""
         if kind is None:
             self._finish()
+        elif self._arrow is not None:
+            with contextlib.suppress(OSError, pa.ArrowException):  # else it would end the file when it is collected
+                self._arrow.close()
         for stream in (self._text, self._file):
             if stream is not None:
                 stream.close()
