@@ -159,11 +159,13 @@ def _run(
     folder = opt.writable_folder(out or Path("runs") / recipe.name)
     with GridProgress(recipe.name, folder, quiet=quiet) as progress:
         from textlstm.experiment.campaign import Listener, conduct, prepare_campaign, refuse_other_runs
+        from textlstm.training.embeddings import check_vectors
         from textlstm.training.preparation import check_model_options
 
         campaign = prepare_campaign(recipe, loaded)
         progress.note(campaign.data)
         check_model_options(cell.recipe for cell in campaign.cells)
+        check_vectors(cell.recipe for cell in campaign.cells)
         if dry_run:
             progress.bar.stop()
             _show_plan(campaign, folder, workers)

@@ -48,6 +48,21 @@ def test_vectors_that_are_not_there_are_an_error_of_one_sentence(folder, tmp_pat
     assert "there is nothing at './nowhere.txt'" in said
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["embeddings.source=./nowhere.txt"], "there is nothing at './nowhere.txt'"),
+        (["embeddings.source=VECTORS", "embeddings.projection=none"], "have 6 values and model.embedding_size is 8"),
+        (["embeddings.source=VECTORS", "embeddings.distill=true"], "passes words through an encoder"),
+        (["embeddings.source=VECTORS", "embeddings.tuned=sometimes"], "embeddings.tuned"),
+    ],
+)
+def test_a_grid_refuses_vectors_before_it_trains(folder, tmp_path, vectors, fail, settings, words):
+    chosen = [part for setting in settings for part in ("--set", setting.replace("VECTORS", str(vectors)))]
+    assert words in fail(2, "run", folder / "mine.yaml", "--out", tmp_path / "runs", *chosen)
+    assert not list(tmp_path.rglob("layers=*"))
+
+
 def test_a_grid_takes_vectors_by_set(folder, tmp_path, vectors, succeed):
     settings = ["embeddings.source=" + str(vectors), "embeddings.tuned=never", "grid.layers=[1]", "grid.sizes=[20]"]
     chosen = [part for setting in settings for part in ("--set", setting)]

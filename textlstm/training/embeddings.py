@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,7 @@ from textlstm.text.streams import stream
 from textlstm.text.tokenization import vocabulary_size
 from textlstm.text.vector_places import find_place
 from textlstm.text.vector_report import WordVectors
-from textlstm.text.vectors import piece_vectors, read_vectors, source_digest
+from textlstm.text.vectors import piece_vectors, read_vectors, source_digest, vector_width
 from textlstm.text.word_matching import MISSING, PIECES
 
 _NEVER = 2**62
@@ -115,16 +116,47 @@ def _vectors(recipe: Recipe, words: Sequence[str], counts: np.ndarray) -> WordVe
     assert part.source is not None  # noqa: S101 - the caller has looked
     if not part.distill:
         return read_vectors(part.source, words)
-    place = find_place(part.source)
-    if not place.is_folder:
-        raise RecipeError(
-            f"embeddings.distill passes words through an encoder, and {part.source} is a file; name the folder or Hub"
-            " id of an encoder, or leave `distill` out."
-        )
     from textlstm.inference.static_table import distill_words
 
     width = recipe.model.embedding_size
-    return distill_words(place.path, words, counts, width=width, name=part.source, threads=recipe.threads)
+    return distill_words(
+        _encoder_folder(part.source), words, counts, width=width, name=part.source, threads=recipe.threads
+    )
+
+
+def _encoder_folder(source: str) -> Path:
+    """Find the encoder that words are to be passed through."""
+    place = find_place(source)
+    if not place.is_folder:
+        raise RecipeError(
+            f"embeddings.distill passes words through an encoder, and {source} is a file; name the folder or Hub id of"
+            " an encoder, or leave `distill` out."
+        )
+    return place.path
+
+
+def check_vectors(recipes: Iterable[Recipe]) -> None:
+    """Look at the sources of a grid's cells before anything is trained; the vectors themselves are not read.
+
+    Args:
+        recipes: the cells' recipes.
+
+    Raises:
+        DataError: there is nothing at a place, it is of no known format, or has another width and may not be projected.
+        RecipeError: `distill` was asked of a file.
+    """
+    seen = set()
+    for recipe in recipes:
+        part, width = recipe.embeddings, recipe.model.embedding_size
+        asked = (part.source, part.distill, part.projection, width)
+        if part.source is None or asked in seen:
+            continue
+        seen.add(asked)
+        if part.distill:
+            _encoder_folder(part.source)
+        else:
+            nothing = np.empty((0, vector_width(part.source)), dtype=np.float32)
+            fit_width(nothing, np.empty(0, dtype=bool), width=width, method=part.projection, seed=0)
 
 
 def update_settings(training: TrainingSection, embeddings: EmbeddingsSection) -> TrainingSection:

