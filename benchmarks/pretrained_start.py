@@ -3,7 +3,7 @@
     TEXTLSTM_DATA_DIR=../shared/data python benchmarks/pretrained_start.py choose --source ENCODER --out runs/start
     TEXTLSTM_DATA_DIR=../shared/data python benchmarks/pretrained_start.py final --source ENCODER --out runs/start
 
-`choose` trains every candidate on two seeds with the test split closed and prints validation accuracy; `final` trains
+`choose` trains every candidate on some seeds with the test split closed and prints validation accuracy; `final` trains
 the shipped recipe and the candidate that did best there on three seeds, and opens the test split once a run. ENCODER is
 a folder or Hub id; `minilm` is the one of the `bench` extra. Runs in --out that are finished are kept.
 """
@@ -22,23 +22,16 @@ from textlstm.results import read_run, write_run
 from textlstm.stats.intervals import mean_interval
 
 RANDOM = "random start (shipped)"
-_ROWS = {"embeddings.scale": 1.0, "model.embedding_size": 384}
-_EXTRA = {**_ROWS, "embeddings.extra_words": 30_000}
-_OUTPUTS = {"embeddings.distill": True, "model.embedding_size": 256, "embeddings.extra_words": 10_000}
+_KEPT = {"embeddings.extra_words": 30_000}
+_TUNED, _FROZEN = {"embeddings.learning_rate": 0.002}, {"embeddings.tuned": "never"}
+_OUTPUTS = {"embeddings.distill": True, "embeddings.extra_words": 10_000}
 CANDIDATES: dict[str, dict[str, Any]] = {
-    "input embeddings, PCA to 128, rate 0.02": {"model.embedding_size": 128},
-    "input embeddings, rate 0.02": _ROWS,
-    "input embeddings, rate 0.002": {**_ROWS, "embeddings.learning_rate": 0.002},
-    "input embeddings, frozen": {**_ROWS, "embeddings.tuned": "never"},
-    "input embeddings, all its words kept, frozen": {**_EXTRA, "embeddings.tuned": "never"},
-    "input embeddings, all its words kept, rate 0.002": {**_EXTRA, "embeddings.learning_rate": 0.002},
-    "its pieces and their rows, rate 0.002": {
-        **_ROWS,
-        "embeddings.learning_rate": 0.002,
-        "tokenizer.kind": "pretrained",
-    },
-    "outputs by word, PCA to 256, 10,000 more words, rate 0.002": {**_OUTPUTS, "embeddings.learning_rate": 0.002},
-    "outputs by word, PCA to 256, 10,000 more words, frozen": {**_OUTPUTS, "embeddings.tuned": "never"},
+    "input embeddings, 128 by PCA, all words kept, rate 0.002": {**_KEPT, **_TUNED},
+    "input embeddings, 128 by PCA, all words kept, frozen": {**_KEPT, **_FROZEN},
+    "input embeddings, 384, all words kept, rate 0.002": {**_KEPT, **_TUNED, "model.embedding_size": 384},
+    "input embeddings, 384, all words kept, frozen": {**_KEPT, **_FROZEN, "model.embedding_size": 384},
+    "input embeddings, 128 by PCA, words of the texts alone, rate 0.002": _TUNED,
+    "outputs by word, 128 by PCA, 10,000 more words, rate 0.002": {**_OUTPUTS, **_TUNED},
 }
 
 
@@ -56,8 +49,6 @@ def recipe_of(base: Recipe, candidate: str, source: str, *, seed: int, score_tes
     changes: dict[str, Any] = {"seed": seed, "data.score_test": score_test}
     if candidate != RANDOM:
         changes |= {"embeddings.source": source, **CANDIDATES[candidate]}
-        if changes.get("tokenizer.kind") == "pretrained":
-            changes["tokenizer.source"] = source
     return base.override(changes)
 
 
@@ -87,17 +78,20 @@ def main() -> None:
     parser.add_argument("what", choices=["choose", "final"])
     parser.add_argument("--recipe", default="trec")
     parser.add_argument("--source", default="minilm")
+    parser.add_argument("--seeds", type=int, default=2, help="seeds of the choice")
     parser.add_argument("--out", type=Path, default=Path("runs/pretrained_start"))
     options = parser.parse_args()
     source = find_source(options.source)
     axes = {"grid.layers": None, "grid.sizes": None, "grid.seeds": None, "model.num_layers": 1, "grid.baselines": []}
     base = load_recipe(options.recipe).override(axes)
     validation = {}
-    print("| start | validation accuracy, 2 seeds, % | s a run |\n| --- | --- | --- |")
-    for candidate in (RANDOM, *CANDIDATES):
-        scores, seconds = scores_of(base, candidate, source, seeds=range(2), test=False, out=options.out)
+    print(f"| start | validation accuracy, {options.seeds} seeds, % | s a run |\n| --- | --- | --- |")
+    for candidate in CANDIDATES:
+        seeds = range(options.seeds)
+        scores, seconds = scores_of(base, candidate, source, seeds=seeds, test=False, out=options.out)
         validation[candidate] = float(np.mean(scores))
-        print(f"| {candidate} | {np.mean(scores):.1f} ({scores[0]:.1f}, {scores[1]:.1f}) | {seconds:.0f} |", flush=True)
+        each = ", ".join(f"{score:.1f}" for score in scores)
+        print(f"| {candidate} | {np.mean(scores):.1f} ({each}) | {seconds:.0f} |", flush=True)
     best = max(CANDIDATES, key=lambda name: validation[name])
     print(f"\nchosen on validation: {best}")
     if options.what == "choose":
