@@ -36,19 +36,20 @@ OPTION_KEYS = {
     "seed": "seed",
     "device": "device",
     "threads": "threads",
-    "unlabeled": "distillation.unlabeled",
-    "teacher": "distillation.teacher",
-    "teacher_labels": "distillation.labels",
 }
 """Option to recipe key; `--tokenizer` and `--embeddings` are apart, since they set two keys."""
+TEACHER_KEYS = {
+    "teacher": "distillation.teacher",
+    "teacher_labels": "distillation.labels",
+    "unlabeled": "distillation.unlabeled",
+}
+"""The same for the options that `distill` alone has."""
 
 
 def _option(flag: str, kind: type, **kwargs: Any) -> Any:  # noqa: ANN401 - typer's annotation objects have no narrower type
     """Describe an option by the recipe key it sets."""
-    name = flag.removeprefix("--").replace("-", "_")
-    return Annotated[
-        kind | None, typer.Option(flag, help=describe_key(OPTION_KEYS[name]), show_default=False, **kwargs)
-    ]
+    name, keys = flag.removeprefix("--").replace("-", "_"), {**OPTION_KEYS, **TEACHER_KEYS}
+    return Annotated[kind | None, typer.Option(flag, help=describe_key(keys[name]), show_default=False, **kwargs)]
 
 
 TextColumn = Annotated[
@@ -121,7 +122,8 @@ def option_overrides(options: dict[str, Any]) -> dict[str, Any]:
     Raises:
         RecipeError: a `--set` is not KEY=VALUE.
     """
-    changes = {key: options[name] for name, key in OPTION_KEYS.items() if options.get(name) not in (None, [], ())}
+    named = {**OPTION_KEYS, **TEACHER_KEYS}
+    changes = {key: options[name] for name, key in named.items() if options.get(name) not in (None, [], ())}
     if "data.label_names" in changes:
         changes["data.label_names"] = [name.strip() for name in changes["data.label_names"].split(",")]
     if "distillation.labels" in changes:

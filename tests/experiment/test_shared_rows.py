@@ -20,6 +20,7 @@ from textlstm.experiment.shared_rows import MappedRows, rows_key, scratch_folder
 from textlstm.experiment.sweep import run_grid
 from textlstm.results import read_predictions
 from textlstm.text.datasets import load_data
+from textlstm.training.finetuning import train_into
 from textlstm.training.preparation import prepare
 
 
@@ -91,6 +92,29 @@ def test_shared_rows_are_the_rows_that_preparing_gives(tmp_path, tiny_recipe, ti
     check_same(shared.prepared(recipe, prepare), prepare(recipe, tiny_data))
 
 
+@pytest.mark.parametrize("taught", [False, True])
+def test_further_rows_are_shared_too(tmp_path, tiny_recipe, tiny_data, taught):
+    changes = {"augmentation.copies": 2, "augmentation.rules": ["swap", "ngrams"], "data.size": 20}
+    if taught:
+        train_into(tmp_path / "teacher", tiny_recipe({"training.epochs": 1}), tiny_data)
+        changes |= {"distillation.teacher": str(tmp_path / "teacher"), "distillation.rest": True}
+    (tmp_path / "rows").mkdir()
+    ours = MappedRows.share(tiny_data, tmp_path / "rows").prepared(tiny_recipe(changes), prepare)
+    theirs = prepare(tiny_recipe(changes), tiny_data)
+    check_same(ours, theirs)
+    mine, its = ours.transfer, theirs.transfer
+    for field in ("ids", "offsets", "cut_rows"):
+        assert np.array_equal(getattr(mine.encoded, field), getattr(its.encoded, field))
+    for field in ("owners", "labeled"):
+        assert getattr(mine, field).dtype == getattr(its, field).dtype
+        assert np.array_equal(getattr(mine, field), getattr(its, field))
+    assert (mine.logits is None) == (not taught)
+    assert not taught or np.array_equal(mine.logits, its.logits)
+    assert (mine.digest, mine.notes) == (its.digest, its.notes)
+    assert ours.fingerprint == theirs.fingerprint
+    assert all(np.array_equal(one, other) for one, other in zip(ours.learned[1:], theirs.learned[1:], strict=True))
+
+
 @pytest.mark.parametrize("fold", [0, 2])
 def test_folds_and_held_out_rows_are_found_again(tmp_path, tiny_recipe, planted, fold):
     data = load_data(planted(600, 2))
@@ -160,10 +184,16 @@ def test_what_changes_rows_changes_their_name_and_nothing_else_does(tiny_recipe)
             {"data.size": 20},
             {"tokenizer.max_length": 9},
             {"data.folds": 2, "data.fold": 1},
+            {"augmentation.copies": 2},
+            {"augmentation.copies": 2, "augmentation.strength": 0.2},
+            {"distillation.teacher": "t"},
+            {"distillation.teacher": "u"},
         )
     ]
     assert len(set(names)) == len(names)
     assert rows_key(tiny_recipe({"model.num_layers": 3, "training.epochs": 9})) == names[0]
+    taught = {"distillation.teacher": "t", "distillation.hard_weight": 0.1, "distillation.temperature": 4.0}
+    assert rows_key(tiny_recipe(taught)) == names[-2]
 
 
 def test_runs_are_equal_with_and_without_sharing(tmp_path, tiny_recipe, tiny_data, own_temporary_folder):
