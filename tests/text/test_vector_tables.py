@@ -184,6 +184,31 @@ def test_the_input_embeddings_of_a_transformer_are_the_models_own(tmp_path, kind
     assert np.array_equal(piece_vectors(str(tmp_path), PIECE_NAMES).rows, expected)
 
 
+def test_a_static_module_of_sentence_transformers_is_read(tmp_path):
+    rows = np.random.default_rng(4).standard_normal((7, 4)).astype(np.float32)
+    inner = tmp_path / "0_StaticEmbedding"
+    inner.mkdir()
+    (tmp_path / "config_sentence_transformers.json").write_text("{}")
+    save_file({"embedding.weight": rows}, inner / "model.safetensors")
+    wordpiece().save(str(inner / "tokenizer.json"))
+    assert read_vectors(str(tmp_path), ["film"]).rows.tolist() == rows[[4]].tolist()
+
+
+def test_weights_in_several_files_are_one_model(tmp_path):
+    rows = np.random.default_rng(5).standard_normal((7, 4)).astype(np.float32)
+    save_file({"layer.weight": rows[:2]}, tmp_path / "model-00001-of-00002.safetensors")
+    save_file({"model.embed_tokens.weight": rows}, tmp_path / "model-00002-of-00002.safetensors")
+    wordpiece().save(str(tmp_path / "tokenizer.json"))
+    assert read_vectors(str(tmp_path), ["film"]).rows.tolist() == rows[[4]].tolist()
+
+
+def test_a_model_without_known_input_embeddings_is_refused_by_what_it_holds(tmp_path):
+    save_file({"a.weight": ROWS, "b.weight": ROWS}, tmp_path / "model.safetensors")
+    wordpiece().save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(DataError, match=r"should hold input embeddings.*holds a.weight, b.weight"):
+        read_vectors(str(tmp_path), ["film"])
+
+
 def test_a_folder_without_safetensors_is_refused(tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"x")
     with pytest.raises(DataError, match="pickled weights are not read"):
