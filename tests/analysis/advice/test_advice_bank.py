@@ -12,6 +12,8 @@ from textlstm.analysis.advice.looks import LookRules
 from textlstm.results import predictions_table, write_run
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+import advice_bank
+import advice_replay
 from advice_bank import BANK_FILE, Setting, bank_data, pack, train, unpack
 from advice_replay import POLICIES, found_share, judge, live, one_word, planted, replay, shuffled, usual_gains
 
@@ -115,14 +117,17 @@ def test_a_tiny_bank_is_trained_gone_on_with_packed_and_agrees_with_a_live_study
     (tmp_path / "data" / "tiny").mkdir(parents=True)
     pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "data" / "tiny" / "train.parquet")
     monkeypatch.setenv("TEXTLSTM_DATA_DIR", str(tmp_path / "data"))
+    for module in (advice_bank, advice_replay):
+        monkeypatch.setattr(module, "DEPTHS", (1, 2))
+    monkeypatch.setattr(advice_bank, "UNITS", 4)
     data = bank_data("tiny", 60)
     assert (len(data.splits["train"]), len(data.splits["test"])) == (60, 53)
     options = {"sets": ["tiny"], "sizes": [60, 4000], "workers": 0, "updates": 4}
     train(tmp_path / "bank", seeds=2, **options)
     assert "left out: tiny has 107 labeled rows" in capsys.readouterr().out
     train(tmp_path / "bank", seeds=12, **options)
-    assert capsys.readouterr().out.count("(kept)") == 6
+    assert capsys.readouterr().out.count("(kept)") == 4
     pack(tmp_path / "bank", tmp_path / "bits")
     (setting,) = unpack(tmp_path / "bits")
-    assert setting.hits.shape[:2] == (3, 12)
+    assert setting.hits.shape[:2] == (2, 12)
     assert live(setting, workers=0, updates=4)
