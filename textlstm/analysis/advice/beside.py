@@ -17,6 +17,7 @@ from textlstm.analysis.advice.decision import Standing
 from textlstm.analysis.advice.session import Session, paired_seeds
 from textlstm.analysis.wording import duration, layers_words, points
 from textlstm.experiment.baseline_methods import Method, methods_of
+from textlstm.inference.frozen_encoder import find_encoder
 from textlstm.results import Estimate, replace_file
 from textlstm.stats.sequential import variance_factor
 from textlstm.text.protocol import UsedRows, use_rows
@@ -63,6 +64,25 @@ class Change:
     name: str
     folder: str
     settings: dict[str, Any]
+
+
+def refuse_unreadable(vectors: str | None, encoder: str | None) -> None:
+    """See that what the user names to be tried is there.
+
+    Args:
+        vectors: file or model of pretrained word vectors.
+        encoder: path or Hub id of an encoder.
+
+    Raises:
+        DataError: the vectors cannot be read.
+        ModelError: the encoder cannot be found.
+    """
+    if vectors is not None:
+        from textlstm.text.vectors import vector_width
+
+        vector_width(vectors)
+    if encoder is not None:
+        find_encoder(encoder)
 
 
 def measure_bag(session: Session, standing: Standing) -> list[Alternative]:

@@ -6,7 +6,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from textlstm.analysis.advice.beside import changes_to_try, measure_bag, measure_change, measure_methods
+from textlstm.analysis.advice.beside import (
+    changes_to_try,
+    measure_bag,
+    measure_change,
+    measure_methods,
+    refuse_unreadable,
+)
 from textlstm.analysis.advice.examples import measure_examples
 from textlstm.analysis.advice.page import write_page
 from textlstm.analysis.advice.record import Advice, put_together, write_advice
@@ -62,6 +68,7 @@ def advise(
         TrainingError: no two depths could be trained.
     """
     whole = whole_study(recipe, data, budget=budget, max_layers=max_layers, workers=workers)
+    refuse_unreadable(vectors, encoder)  # now, not after an hour
     study = fit_to_budget(whole)
     for note in study.notes:
         tell(note)

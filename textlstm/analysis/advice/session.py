@@ -39,6 +39,8 @@ class Session:
         spent: seconds of work so far, kept runs included.
         runs: finished runs by depth and seed.
         log: what it would have said at each look, one sentence a look.
+        failed: why, by depth and seed of the runs that failed; their seeds are replaced.
+        out_of_time: whether the budget has ended the looks.
     """
 
     study: Study
@@ -49,7 +51,7 @@ class Session:
     spent: float = 0.0
     runs: dict[tuple[int, int], Run] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
-    failed: set[tuple[int, int]] = field(default_factory=set)
+    failed: dict[tuple[int, int], str] = field(default_factory=dict)
     out_of_time: bool = False
     _right: dict[tuple[int, int], tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict)
 
@@ -67,10 +69,15 @@ class Session:
 
         Returns:
             The pace.
+
+        Raises:
+            TrainingError: none of them came to its end.
         """
         looks, depths = range(self.study.rules.looks[0]), self.study.depths
         first = [self.cells[depth, seed] for seed in looks for depth in depths]
         self.train(first[: self.study.workers])
+        if not self.runs:
+            raise TrainingError(f"The first run failed, and so would the others: {next(iter(self.failed.values()))}")
         return self.pace()
 
     def conduct(self) -> Standing:
@@ -152,7 +159,7 @@ class Session:
 
         def lost(cell: Cell, failure: Failure, again: bool) -> None:
             if not again:
-                self.failed.add((cell.layers, cell.seed))
+                self.failed[cell.layers, cell.seed] = failure.reason
             words = "failed and is tried again" if again else "failed"
             self.tell(f"{layers_words(cell.layers)}, seed {cell.seed} {words}: {failure.reason}")
 
