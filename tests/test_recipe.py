@@ -128,6 +128,9 @@ ALONG = {
     **{key: {"embeddings.source": "v.txt"} for key in known_keys() if key.startswith("embeddings.")},
     "embeddings.source": {},
     "embeddings.pieces": {"embeddings.source": "v.txt", "tokenizer.kind": "bpe"},
+    "objectives.unlabeled": {"objectives.entropy": 1.0},
+    "transfer.rate_factor": {"transfer.encoder": "x"},
+    "transfer.unfreeze_epochs": {"transfer.encoder": "x"},
 }
 """What a key needs beside it."""
 

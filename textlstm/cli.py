@@ -21,6 +21,7 @@ from textlstm.cli_export import export
 from textlstm.cli_grid import compare, run
 from textlstm.cli_inference import evaluate, predict
 from textlstm.cli_inspect import inspect
+from textlstm.cli_pretrain import pretrain
 from textlstm.cli_recipes import recipes_app
 from textlstm.cli_release import pull, push
 from textlstm.cli_runs import report, status
@@ -95,6 +96,7 @@ def train(
     pooling: opt.Pooling = None,
     tokenizer: opt.Tokenizer = None,
     embeddings: opt.Embeddings = None,
+    encoder: opt.Encoder = None,
     max_length: opt.MaxLength = None,
     epochs: opt.Epochs = None,
     batch_size: opt.BatchSize = None,
@@ -158,6 +160,7 @@ def train(
 
 
 app.command(short_help="Train a student on a teacher's scores.")(distill)
+app.command(short_help="Train language models on unlabeled text, to start classifiers from.")(pretrain)
 app.command(short_help="Score a model on labeled data.")(evaluate)
 app.command(short_help="Label texts with a model.")(predict)
 app.command(short_help="Publish a model on the Hub.")(push)

@@ -5,6 +5,7 @@ An option's help is its recipe key's own description, so there is one text for b
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -69,6 +70,10 @@ Pooling = _option("--pooling", str)
 Embeddings = Annotated[
     str | None,
     typer.Option("--embeddings", metavar="SOURCE", help=describe_key("embeddings.source"), show_default=False),
+]
+Encoder = Annotated[
+    str | None,
+    typer.Option("--encoder", metavar="PATH", help=describe_key("transfer.encoder"), show_default=False),
 ]
 MaxLength = _option("--max-length", int)
 Epochs = _option("--epochs", int)
@@ -140,6 +145,9 @@ def option_overrides(options: dict[str, Any]) -> dict[str, Any]:
 
         # Whoever names vectors wants them whole; --set model.embedding_size=... brings them to another width.
         changes |= {"embeddings.source": vectors, "model.embedding_size": vector_width(vectors)}
+    if (encoder := options.get("encoder")) is not None:
+        changes = {**encoder_shape(encoder, layers=changes.get("model.num_layers")), **changes}
+        changes["transfer.encoder"] = encoder
     if "training.epochs" in changes:
         changes["training.min_updates"] = 0  # whoever counts epochs wants no more of them
     changes |= dict(parse_override(text) for text in options.get("settings") or [])
@@ -152,6 +160,40 @@ def _pairs(text: str, *, option: str) -> dict[str, str]:
     if not all(left.strip() and equals and right.strip() for left, equals, right in pairs):
         raise RecipeError(f"{option} should be pairs such as LABEL_0=negative,LABEL_1=positive, and is {text!r}.")
     return {left.strip(): right.strip() for left, _, right in pairs}
+
+
+def encoder_shape(encoder: str, *, layers: int | None) -> dict[str, Any]:
+    """Read the settings that a stack shares with the encoder that it starts from.
+
+    Args:
+        encoder: folder or Hub id.
+        layers: of the new stack; the encoder's number when None.
+
+    Returns:
+        Recipe keys of the `model:` part; widths and activations that differ by layer are cut, or go on with the last.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    from textlstm.inference.model_files import find_model
+
+    config = json.loads((find_model(encoder, backend="torch").folder / "config.json").read_text("utf-8"))
+    depth = config["num_layers"] if layers is None else layers
+    shape = {"model.num_layers": depth}
+    for key in (
+        "embedding_size",
+        "hidden_size",
+        "bidirectional",
+        "join",
+        "layer_norm",
+        "activation",
+        "gate_activation",
+    ):
+        value = config[key]
+        if isinstance(value, list):
+            value = [*value, *value[-1:] * depth][:depth]
+        shape[f"model.{key}"] = value
+    return shape
 
 
 def recipe_for(data: str, options: dict[str, Any], *, name: str) -> Recipe:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from textlstm.experiment.grid import Cell
     from textlstm.results import Run
     from textlstm.text.datasets import TextData
+    from textlstm.training.pretraining import PretrainingReport
     from textlstm.training.progress import Report
 
 
@@ -156,6 +157,30 @@ class TrainProgress(_Display):
             self.bar.update(self.task, description=words)
             if self.bar.disable:
                 self.say(f"epoch {last.epoch:.0f}, step {last.step} of {report.steps}: {words}")
+
+
+class PretrainProgress(_Display):
+    """Progress over the updates of pretraining, with the figures of the last record."""
+
+    def __init__(self, folder: Path, *, quiet: bool) -> None:
+        words = f"the same command goes on from the last checkpoint in {folder}, or afresh where there is none yet"
+        super().__init__(
+            TextColumn("updates"), BarColumn(), TextColumn("{task.description}"), quiet=quiet, interrupted=words
+        )
+        self.task = self.bar.add_task("reading the text", total=None)
+        self.said = 0
+
+    def update(self, report: PretrainingReport) -> None:
+        """Show how far the run is; off a terminal, print a line a record."""
+        self.bar.update(self.task, completed=report.step, total=report.steps)
+        for record in report.history[self.said :]:
+            words = f"training loss {record.train_loss:.3f}"
+            if record.perplexity is not None:
+                words += f", perplexity {record.perplexity:.1f}"
+            self.bar.update(self.task, description=words)
+            if self.bar.disable:
+                self.say(f"update {record.step} of {report.steps}: {words}")
+        self.said = len(report.history)
 
 
 def quiet_libraries() -> None:

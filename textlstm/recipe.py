@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_valid
 
 from textlstm.errors import RecipeError
 from textlstm.recipe_model import Section
+from textlstm.recipe_pretraining import LanguageModelSection, ObjectivesSection, TransferSection
 from textlstm.recipe_sections import (
     ClaimPlan,
     ClaimSection,
@@ -70,6 +71,9 @@ class Recipe(Section):
     augmentation: AugmentationSection = AugmentationSection()
     distillation: DistillationSection = DistillationSection()
     training: TrainingSection = TrainingSection()
+    transfer: TransferSection = TransferSection()
+    objectives: ObjectivesSection = ObjectivesSection()
+    language_model: LanguageModelSection = LanguageModelSection()
     grid: GridSection = GridSection()
     claim: ClaimSection | None = Field(None, description="a claim that the recipe puts to the test")
     seed: int = Field(
@@ -147,6 +151,25 @@ class Recipe(Section):
             raise ValueError("augmentation.rules: casing has no effect where tokenizer.lowercase folds case")
         return self
 
+    @model_validator(mode="after")
+    def _objectives_have_labels(self) -> Recipe:
+        needing = [key for key in ("adversarial", "r_drop", "mixup") if getattr(self.objectives, key)]
+        if self.distillation.teacher is not None and needing:
+            raise ValueError(
+                f"objectives.{needing[0]} learns from labels, and with distillation.teacher texts may have none; leave"
+                " one of the two out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_start_for_embeddings(self) -> Recipe:
+        if self.transfer.encoder is not None and self.embeddings.source is not None:
+            raise ValueError(
+                "transfer.encoder brings its own embeddings and vocabulary, and embeddings.source others; leave one of"
+                " the two out"
+            )
+        return self
+
     @property
     def seeds(self) -> list[int]:
         """The seeds of the grid, counted from 0 when only their number is given; else the recipe's own."""
@@ -178,6 +201,8 @@ class Recipe(Section):
             kept.pop("augmentation", None)
         if self.distillation.teacher is None:
             kept.pop("distillation", None)
+        if self.transfer.encoder is None:
+            kept.pop("transfer", None)
         return {"version": self.version, **flatten(kept)}
 
     def override(self, changes: dict[str, Any]) -> Recipe:

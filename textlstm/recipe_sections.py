@@ -154,8 +154,9 @@ class TrainingSection(Section):
     embedding_learning_rate: float | None = Field(
         2e-2, ge=0, description="rate of the word embeddings, whose rows are met less often; null takes learning_rate"
     )
-    schedule: Literal["cosine", "one_cycle", "linear", "constant"] = Field(
-        "cosine", description="course of the rate after warm-up"
+    schedule: Literal["cosine", "one_cycle", "linear", "constant", "slanted_triangular"] = Field(
+        "cosine",
+        description="course of the rate after warm-up; slanted_triangular falls to a 32nd (Howard & Ruder 2018)",
     )
     warmup: Share = Field(0.06, description="share of the updates during which the rate rises")
     weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay (AdamW)")

@@ -107,6 +107,7 @@ class DataUse(_Record):
         vectors: hash over the content of the pretrained vectors; None without any.
         further_rows: changed copies and texts without labels that were learned from beside the training rows.
         teacher: hash over the teachers and the texts without labels; None without any.
+        encoder: hash over the weights that the stack started from; None for a random start.
     """
 
     source: str
@@ -119,6 +120,7 @@ class DataUse(_Record):
     vectors: str | None = None
     further_rows: int = 0
     teacher: str | None = None
+    encoder: str | None = None
 
 
 class Cost(_Record):

@@ -14,6 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from textlstm.errors import DataError, RunFolderError
+from textlstm.inference.model_files import weights_digest
 from textlstm.recipe import Recipe, changed_keys, validate
 from textlstm.results import RESULT_FILE, Run, read_run
 from textlstm.text.vectors import source_digest
@@ -49,6 +50,8 @@ def finished_run(folder: Path, recipe: Recipe, *, data_fingerprint: str | None =
         )
     if data_fingerprint is not None and run.data.vectors is not None:
         _check_vectors(run, recipe, folder)
+    if data_fingerprint is not None and run.data.encoder is not None:
+        _check_encoder(run, recipe, folder)
     return run
 
 
@@ -62,6 +65,17 @@ def _check_vectors(run: Run, recipe: Recipe, folder: Path) -> None:
     if digest != run.data.vectors:
         raise RunFolderError(
             f"{folder} holds a run from other vectors: {source} had the content {run.data.vectors} and has {digest}"
+            " now; give another --out, or move the old folder away."
+        )
+
+
+def _check_encoder(run: Run, recipe: Recipe, folder: Path) -> None:
+    """Refuse a run that started from other weights than the encoder has now."""
+    place = Path(recipe.transfer.encoder or "")
+    digest = weights_digest(place)
+    if digest is not None and digest != run.data.encoder:  # one that is not on this machine is not compared
+        raise RunFolderError(
+            f"{folder} holds a run from another encoder: {place} had the weights {run.data.encoder} and has {digest}"
             " now; give another --out, or move the old folder away."
         )
 

@@ -74,7 +74,8 @@ def rows_key(recipe: Recipe) -> str:
     """Name the rows of a cell: cells with one name draw, cut and encode the same texts in the same way.
 
     Args:
-        recipe: of the cell; `data`, `tokenizer` and `seed` decide, and pretrained vectors, changed copies and teachers.
+        recipe: of the cell; `data`, `tokenizer` and `seed` decide, and pretrained vectors, an encoder, changed
+            copies and teachers.
 
     Returns:
         24 hexadecimal digits.
@@ -89,6 +90,8 @@ def rows_key(recipe: Recipe) -> str:
         # How scores are weighed is no matter of the rows.
         weighing = {"loss", "temperature", "hard_weight"}
         parts.append({"distillation": recipe.distillation.model_dump(mode="json", exclude=weighing)})
+    if recipe.transfer.encoder is not None:
+        parts.append({"encoder": recipe.transfer.encoder})  # its vocabulary
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 

@@ -17,6 +17,9 @@ from torch.nn import functional
 
 from .pooling import valid_positions
 
+State = tuple[Tensor, Tensor]
+"""Hidden and cell state of one direction, each (batch, hidden_size)."""
+
 # Names and constants of ONNX's LSTM operator, so that every model can be exported.
 ACTIVATION_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
@@ -122,7 +125,7 @@ class LSTMLayer(nn.Module):
             )
         ]
         fused = self.activation == "tanh" and self.gate_activation == "sigmoid"
-        run = self._run_fused if fused else self._run_steps
+        run = self._run_fused if fused else lambda x, weights: self._run_steps(x, weights)[0]
         # Asking costs nothing on a CPU; elsewhere it would wait for the device, so the general way is taken.
         if lengths.device.type == "cpu" and bool((lengths == x.size(0)).all()):
             if fused:
@@ -135,6 +138,33 @@ class LSTMLayer(nn.Module):
             states.append(reverse_prefix(run(reverse_prefix(x, order), weights[1]), order))
         padding = ~valid_positions(lengths, x.size(0)).t().unsqueeze(2)  # (time, batch, 1)
         return torch.cat(states, dim=2).masked_fill_(padding, 0.0).transpose(0, 1)
+
+    def read_direction(
+        self, x: Tensor, direction: int, *, state: State | None = None, columns: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Read in one direction, from a state, so that a text may come in windows.
+
+        Args:
+            x: (time, batch, features) in the order of reading; for the backward direction texts are turned around.
+            direction: 0 for the parameters of the forward direction, 1 for those of the backward one.
+            state: hidden and cell state to begin from, each (batch, hidden_size); zeros when None.
+            columns: (features,) which of the layer's inputs x holds; all when None. The weights of others rest.
+
+        Returns:
+            (time, batch, hidden_size), and the state after the last position.
+        """
+        weight_ih = self.weight_ih[direction]
+        if columns is not None:
+            weight_ih = weight_ih.index_select(1, columns)
+        weight_hh = functional.dropout(self.weight_hh[direction], self.recurrent_dropout, self.training)
+        weights = [weight_ih, weight_hh, self.bias_ih[direction], self.bias_hh[direction]]
+        if state is None:
+            zeros = x.new_zeros(x.size(1), self.hidden_size)
+            state = zeros, zeros
+        if self.activation != "tanh" or self.gate_activation != "sigmoid":
+            return self._run_steps(x, weights, state)
+        output, hidden, cell = _lstm_from(x.contiguous(), weights, (state[0].unsqueeze(0), state[1].unsqueeze(0)))
+        return output, (hidden[0], cell[0])
 
     def _run_fused(self, x: Tensor, *directions: list[Tensor]) -> Tensor:
         """Call torch's LSTM kernel (oneDNN, cuDNN) on (time, batch, dim)."""
@@ -150,20 +180,21 @@ class LSTMLayer(nn.Module):
             weights = [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
         return _lstm(x, weights, self.hidden_size)
 
-    def _run_steps(self, x: Tensor, weights: list[Tensor]) -> Tensor:
+    def _run_steps(self, x: Tensor, weights: list[Tensor], state: State | None = None) -> tuple[Tensor, State]:
         """Run one direction step by step on (time, batch, dim), with any activation; inputs are multiplied at once."""
         weight_ih, weight_hh, bias_ih, bias_hh = weights
         act = ACTIVATION_FUNCTIONS[self.activation]
         gate = ACTIVATION_FUNCTIONS[self.gate_activation]
         projected = functional.linear(x, weight_ih, bias_ih + bias_hh)  # (time, batch, 4 * hidden)
-        hidden = cell = projected.new_zeros(x.size(1), self.hidden_size)
+        zeros = projected.new_zeros(x.size(1), self.hidden_size)
+        hidden, cell = (zeros, zeros) if state is None else state
         states = []
         for inputs in projected.unbind():
             i, f, g, o = (inputs + functional.linear(hidden, weight_hh)).chunk(4, dim=1)
             cell = gate(f) * cell + gate(i) * act(g)
             hidden = gate(o) * act(cell)
             states.append(hidden)
-        return torch.stack(states)
+        return torch.stack(states), (hidden, cell)
 
     def extra_repr(self) -> str:
         """Name the shape and the options where the model is printed."""
@@ -177,10 +208,15 @@ def _lstm(x: Tensor, weights: list[Tensor], hidden_size: int) -> Tensor:
     """Run one layer over (time, batch, dim), from zero states; eight weights for both directions, four for one."""
     directions = len(weights) // 4
     zeros = x.new_zeros(directions, x.size(1), hidden_size)
+    return _lstm_from(x, weights, (zeros, zeros))[0]
+
+
+def _lstm_from(x: Tensor, weights: list[Tensor], state: State) -> tuple[Tensor, Tensor, Tensor]:
+    """Run one layer over (time, batch, dim) from states (directions, batch, hidden); gives output, hidden and cell."""
     # bias, one layer, no dropout between layers, keep what the backward pass needs, directions, not batch-first
-    options = (True, 1, 0.0, torch.is_grad_enabled(), directions == 2, False)
-    output: Tensor = torch._VF.lstm(x, (zeros, zeros), weights, *options)[0]
-    return output
+    options = (True, 1, 0.0, torch.is_grad_enabled(), len(weights) == 8, False)
+    read: tuple[Tensor, Tensor, Tensor] = torch._VF.lstm(x, state, weights, *options)
+    return read
 
 
 def _autocast_dtype(device: str) -> torch.dtype | None:

@@ -281,14 +281,22 @@ class TextLSTMForSequenceClassification(TextLSTMPreTrainedModel):
         )
         logits = self.classifier(self.output_dropout(read.pooler_output))
         output = SequenceClassifierOutput(
-            loss=None if labels is None else self._loss(logits, labels),
+            loss=None if labels is None else self.label_loss(logits, labels),
             logits=logits,
             hidden_states=read.hidden_states,
         )
         return output if return_dict else output.to_tuple()
 
-    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean loss over the batch in float32, with class weights and label smoothing."""
+    def label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean loss over the batch in float32, with class weights and label smoothing.
+
+        Args:
+            logits: (batch, num_labels).
+            labels: as in `forward`.
+
+        Returns:
+            A scalar.
+        """
         logits = logits.float()
         weights, smoothing = None, self.config.label_smoothing
         if self.config.class_weights is not None:

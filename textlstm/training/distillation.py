@@ -67,7 +67,7 @@ class TeacherTerm:
         )
         total = ((1.0 - weight * labeled.to(soft.dtype)) * soft).sum()
         if weight and bool(labeled.any()):
-            total = total + weight * labeled.sum() * network._loss(student[labeled], batch["labels"][labeled])
+            total = total + weight * labeled.sum() * network.label_loss(student[labeled], batch["labels"][labeled])
         return total / len(rows)
 
 

@@ -42,7 +42,9 @@ from textlstm.training.memory import keep_freed_memory
 from textlstm.training.objectives import Objective
 from textlstm.training.preparation import Prepared, build_config, build_model, prepare
 from textlstm.training.progress import Report, RunProgress
+from textlstm.training.semi_supervised import UnlabeledRows, build_objective, load_unlabeled
 from textlstm.training.trainer import EpochPlan, TextLSTMTrainer, TokenRows
+from textlstm.training.transfer import Encoder, load_encoder, thaw_steps
 from textlstm.training.watch import TrainingWatch
 
 Listener = Callable[[Report], None]
@@ -113,7 +115,11 @@ def train(
     if device.type == "cpu":
         keep_freed_memory()
     reset_peak_memory()
-    model = build_model(build_config(recipe, prepared), seed=recipe.seed, vectors=prepared.vectors)
+    encoder = load_encoder(recipe.transfer.encoder) if recipe.transfer.encoder is not None else None
+    model = build_model(build_config(recipe, prepared), seed=recipe.seed, vectors=prepared.vectors, encoder=encoder)
+    fingerprint = prepared.fingerprint + (f"+{encoder.digest}" if encoder is not None else "")
+    unlabeled = load_unlabeled(recipe, prepared)
+    fingerprint += f"+{unlabeled.digest}" if unlabeled is not None else ""
     settings, (encoded, labels) = recipe.training, prepared.learned
     world = int(os.environ.get("WORLD_SIZE", "1"))  # set by torchrun and accelerate launch
     plan = EpochPlan(
@@ -135,13 +141,13 @@ def train(
     resumed = None
     if checkpoints is not None:
         if _writes_files():
-            resumed = claim_checkpoints(checkpoints, recipe, data_fingerprint=prepared.fingerprint)
+            resumed = claim_checkpoints(checkpoints, recipe, data_fingerprint=fingerprint)
         else:
             resumed = newest_checkpoint(checkpoints)
     with tempfile.TemporaryDirectory(prefix="textlstm-") as scratch:  # the Trainer insists on a folder
         learned = TokenRows(encoded, labels, pad_id=prepared.tokenizer.pad_token_id)
         folder = checkpoints or Path(scratch)
-        trainer = _trainer(recipe, prepared, learned, model, plan, progress, device, folder, watch)
+        trainer = _trainer(recipe, prepared, learned, unlabeled, model, plan, progress, device, folder, watch)
         if resumed is not None:
             progress.resume(resumed)
         try:
@@ -151,7 +157,11 @@ def train(
             if watch is not None:
                 watch.finish(model)
             batches = min(progress.history[-1].step * settings.gradient_accumulation * world, len(plan))
-            return _collect(recipe, prepared, model, progress, tokens=plan.tokens(0, batches), device=device)
+            beside = [encoder.describe(recipe.model.num_layers)] if encoder is not None else []
+            beside += [unlabeled.describe()] if unlabeled is not None else []
+            return _collect(
+                recipe, prepared, encoder, beside, model, progress, tokens=plan.tokens(0, batches), device=device
+            )
         except torch.OutOfMemoryError:
             raise TrainingError(
                 f"{device} ran out of memory in training; lower training.batch_size (and raise"
@@ -267,6 +277,7 @@ def _trainer(
     recipe: Recipe,
     prepared: Prepared,
     learned: TokenRows,
+    unlabeled: UnlabeledRows | None,
     model: TextLSTMForSequenceClassification,
     plan: EpochPlan,
     progress: RunProgress,
@@ -279,9 +290,16 @@ def _trainer(
     validation = None
     if held_out is not None and held_out.labels is not None:
         validation = prepared.encoded["validation"], held_out.labels
+    settings = update_settings(recipe.training, recipe.embeddings)
+    transfer = recipe.transfer
+    if transfer.encoder is not None:  # its embeddings are the lowest of its layers
+        lowest = settings.learning_rate / transfer.rate_factor ** (recipe.model.num_layers + 1)
+        settings = settings.model_copy(update={"embedding_learning_rate": lowest})
     trainer = TextLSTMTrainer(
         plan=plan,
-        settings=update_settings(recipe.training, recipe.embeddings),
+        settings=settings,
+        rate_factor=transfer.rate_factor if transfer.encoder is not None else 1.0,
+        thaw=thaw_steps(transfer, progress.border_steps, layers=recipe.model.num_layers),
         frozen_updates=frozen_updates(recipe.embeddings, progress.border_steps),
         progress=progress,
         validation=validation,
@@ -289,7 +307,7 @@ def _trainer(
         network=model,
         args=training_arguments(recipe, device=device, folder=folder),
         rows=learned,
-        objective=_objective(recipe, prepared),
+        objective=_objective(recipe, prepared, unlabeled),
     )
     trainer.remove_callback(PrinterCallback)
     for callback in trainer.callback_handler.callbacks:
@@ -297,19 +315,21 @@ def _trainer(
     return trainer
 
 
-def _objective(recipe: Recipe, prepared: Prepared) -> Objective:
-    """Say what a batch is trained on: its labels, or what a teacher says of it beside them."""
-    transfer = prepared.transfer
+def _objective(recipe: Recipe, prepared: Prepared, unlabeled: UnlabeledRows | None) -> Objective:
+    """Say what a batch is trained on: its labels or what a teacher says of it, and the objectives beside them."""
+    transfer, beside = prepared.transfer, build_objective(recipe.objectives, unlabeled)
     if transfer is None or transfer.logits is None:
-        return Objective()
+        return beside
     labeled = np.concatenate([np.ones(len(prepared.rows.train), dtype=bool), transfer.labeled])
     taught = TeacherTerm(transfer.logits, labeled, recipe.distillation, multi_label=prepared.data.multi_label)
-    return Objective(terms=[taught], label_weight=0.0)
+    return Objective(terms=[taught, *beside.terms], label_weight=0.0)
 
 
 def _collect(
     recipe: Recipe,
     prepared: Prepared,
+    encoder: Encoder | None,
+    beside: list[str],
     model: TextLSTMForSequenceClassification,
     progress: RunProgress,
     *,
@@ -347,6 +367,7 @@ def _collect(
     vectors, transfer = prepared.vectors, prepared.transfer
     notes = [*prepared.data.notes, *prepared.rows.notes]
     notes += [*(vectors.notes if vectors is not None else []), *(transfer.notes if transfer is not None else [])]
+    notes += beside
     data = DataUse(
         source=prepared.data.source,
         fingerprint=prepared.data.fingerprint,
@@ -358,6 +379,7 @@ def _collect(
         vectors=vectors.digest if vectors is not None else None,
         further_rows=len(transfer.owners) if transfer is not None else 0,
         teacher=(transfer.digest or None) if transfer is not None else None,
+        encoder=encoder.digest if encoder is not None else None,
     )
     run = Run(
         name=recipe.name,

@@ -7,6 +7,7 @@ row by row, hence this one small optimizer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -97,15 +98,21 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tenso
 
 
 def parameter_groups(
-    model: nn.Module, *, learning_rate: float, embedding_learning_rate: float | None, weight_decay: float
+    model: nn.Module,
+    *,
+    learning_rate: float,
+    embedding_learning_rate: float | None,
+    weight_decay: float,
+    rate_factor: float = 1.0,
 ) -> list[dict[str, Any]]:
-    """Sort parameters into embedding, decayed and undecayed groups.
+    """Sort parameters into groups of one rate and one decay: the head, each layer, the embeddings.
 
     Args:
         model: has `get_input_embeddings()`.
-        learning_rate: of everything but the embeddings.
+        learning_rate: of the head, and of the layers where `rate_factor` is 1.
         embedding_learning_rate: of the word embeddings; `learning_rate` when None; 0 freezes them.
         weight_decay: of matrices; biases and vectors (norms) are not decayed.
+        rate_factor: divides the rate from one layer to the one below, the head being highest (Howard & Ruder 2018).
 
     Returns:
         Groups for a torch optimizer; empty groups are left out.
@@ -114,16 +121,37 @@ def parameter_groups(
     if embedding_learning_rate == 0:
         embedding.requires_grad_(False)
     others = [(name, p) for name, p in model.named_parameters() if p.requires_grad and p is not embedding]
-    # A layer holds the biases of both directions in one matrix, so the name decides, not the dimensions alone.
-    decayed = {name for name, p in others if p.ndim > 1 and "bias" not in name}
-    rate = learning_rate if embedding_learning_rate is None else embedding_learning_rate
+    top = max((layer_of(name) for name, _ in others), default=0)
     # The Trainer reports the rate of the first group, which should be the recipe's `learning_rate`.
-    groups = [
-        {"params": [p for name, p in others if name in decayed], "lr": learning_rate, "weight_decay": weight_decay},
-        {"params": [p for name, p in others if name not in decayed], "lr": learning_rate, "weight_decay": 0.0},
-        {"params": [embedding] if embedding.requires_grad else [], "lr": rate, "weight_decay": weight_decay},
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in others:
+        level = layer_of(name) or top + 1  # what belongs to no layer is of the head
+        rate = learning_rate / rate_factor ** (top + 1 - level)
+        # A layer holds the biases of both directions in one matrix, so the name decides, not the dimensions alone.
+        decays = parameter.ndim > 1 and "bias" not in name
+        groups.setdefault((rate, decays), []).append(parameter)
+    ordered = sorted(groups.items(), key=lambda item: (-item[0][0], not item[0][1]))
+    listed: list[dict[str, Any]] = [
+        {"params": parameters, "lr": rate, "weight_decay": weight_decay if decays else 0.0}
+        for (rate, decays), parameters in ordered
     ]
-    return [group for group in groups if group["params"]]
+    if embedding.requires_grad:
+        rate = learning_rate if embedding_learning_rate is None else embedding_learning_rate
+        listed.append({"params": [embedding], "lr": rate, "weight_decay": weight_decay})
+    return listed
+
+
+def layer_of(name: str) -> int:
+    """Tell the layer of a parameter by its name.
+
+    Args:
+        name: such as "lstm.layers.0.weight_ih"; norms and shortcuts belong to the layer that they stand below.
+
+    Returns:
+        1 for the lowest layer; 0 for what belongs to none, embeddings and head.
+    """
+    found = re.match(r"(?:lstm\.)?(layers|layer_norms|shortcuts)\.(\d+)\.", name)
+    return 0 if found is None else int(found[2]) + (1 if found[1] == "layers" else 2)
 
 
 class WeightAverage:

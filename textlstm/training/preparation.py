@@ -14,7 +14,7 @@ import torch
 from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
 from textlstm.errors import DataError, RecipeError
-from textlstm.model import TextLSTMConfig, TextLSTMForSequenceClassification
+from textlstm.model import TextLSTMConfig, TextLSTMForLanguageModeling, TextLSTMForSequenceClassification
 from textlstm.recipe import Recipe
 from textlstm.text.datasets import TextData
 from textlstm.text.folds import with_fold
@@ -23,6 +23,7 @@ from textlstm.text.streams import stream
 from textlstm.text.tokenization import Encoded, encode, load_tokenizer, train_tokenizer
 from textlstm.text.vectors import source_words
 from textlstm.training.embeddings import PretrainedEmbeddings, pretrained_embeddings
+from textlstm.training.transfer import Encoder, apply_encoder, encoder_folder
 from textlstm.training.transfer_set import TransferSet, collect_texts, make_transfer_set
 
 
@@ -75,7 +76,8 @@ def prepare(recipe: Recipe, data: TextData) -> Prepared:
     """Draw a run's rows and turn them into ids.
 
     Args:
-        recipe: `data.size`, `seed`, `tokenizer`, `embeddings`, `augmentation` and `distillation` are read.
+        recipe: `data.size`, `seed`, `tokenizer`, `embeddings`, `transfer.encoder`, `augmentation` and `distillation`
+            are read.
         data: all splits.
 
     Returns:
@@ -102,7 +104,9 @@ def prepare(recipe: Recipe, data: TextData) -> Prepared:
         )
     further = collect_texts(recipe, data, rows)
     part = recipe.tokenizer
-    if part.kind == "pretrained":
+    if recipe.transfer.encoder is not None:
+        tokenizer = load_tokenizer(encoder_folder(recipe.transfer.encoder), max_length=part.max_length)
+    elif part.kind == "pretrained":
         assert part.source is not None  # noqa: S101 - the recipe has checked that the two go together
         tokenizer = load_tokenizer(part.source, max_length=part.max_length)
     else:
@@ -189,7 +193,11 @@ def build_config(recipe: Recipe, prepared: Prepared) -> TextLSTMConfig:
 
 
 def build_model(
-    config: TextLSTMConfig, *, seed: int, vectors: PretrainedEmbeddings | None = None
+    config: TextLSTMConfig,
+    *,
+    seed: int,
+    vectors: PretrainedEmbeddings | None = None,
+    encoder: Encoder | None = None,
 ) -> TextLSTMForSequenceClassification:
     """Make a model whose every part starts from its own stream.
 
@@ -197,11 +205,33 @@ def build_model(
         config: of the model.
         seed: of the run.
         vectors: rows that the embeddings start from; drawn at random when None.
+        encoder: what embeddings and lower layers start from; drawn at random when None.
 
     Returns:
         A model on the CPU; layer k starts alike in stacks of any depth (where its shapes are equal).
+
+    Raises:
+        RecipeError: the model's settings are not those of the encoder.
     """
     model = TextLSTMForSequenceClassification(config)
+    draw_weights(model, seed=seed)
+    if encoder is not None:
+        apply_encoder(model, encoder)
+    if vectors is not None:
+        embedding = model.get_input_embeddings()
+        assert isinstance(embedding, torch.nn.Embedding)  # noqa: S101 - the model's own contract
+        with torch.no_grad():
+            embedding.weight.copy_(torch.tensor(np.array(vectors.rows)))
+    return model
+
+
+def draw_weights(model: TextLSTMForSequenceClassification | TextLSTMForLanguageModeling, *, seed: int) -> None:
+    """Draw every part's weights anew, each from its own stream.
+
+    Args:
+        model: changed in place.
+        seed: of the run.
+    """
     for name, module in model.named_modules():
         if next(module.parameters(recurse=False), None) is not None:
             with torch.random.fork_rng(devices=[]):
@@ -209,9 +239,3 @@ def build_model(
                 for parameter in module.parameters(recurse=False):
                     parameter._is_hf_initialized = False
                 model._init_weights(module)
-    if vectors is not None:
-        embedding = model.get_input_embeddings()
-        assert isinstance(embedding, torch.nn.Embedding)  # noqa: S101 - the model's own contract
-        with torch.no_grad():
-            embedding.weight.copy_(torch.tensor(np.array(vectors.rows)))
-    return model

@@ -8,14 +8,14 @@ and the learning rate needs that count before the first one.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
-from transformers import Trainer, get_scheduler
+from transformers import Trainer
 
 from textlstm.errors import NonFiniteLossError
 from textlstm.inference.decisions import probabilities_from_logits
@@ -28,6 +28,7 @@ from textlstm.training.evaluation import quick_scores
 from textlstm.training.objectives import Objective
 from textlstm.training.optimizer import RowwiseAdamW, clip_gradients, parameter_groups
 from textlstm.training.progress import RunProgress
+from textlstm.training.schedules import learning_rate_schedule
 from textlstm.training.watch import TrainingWatch
 
 
@@ -153,6 +154,8 @@ class TextLSTMTrainer(Trainer):
         watch: TrainingWatch[Any] | None = None,
         frozen_updates: int = 0,
         objective: Objective | None = None,
+        rate_factor: float = 1.0,
+        thaw: Mapping[str, int] | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         """Pass what is ours by name and the rest to transformers.
@@ -167,6 +170,8 @@ class TextLSTMTrainer(Trainer):
             watch: takes notes of gradients and weights.
             frozen_updates: so many updates at the beginning leave the word embeddings alone.
             objective: the loss of a batch; the labels' alone when None.
+            rate_factor: divides the learning rate from one layer to the one below.
+            thaw: by the beginning of a parameter's name, so many updates at the beginning leave it alone.
             **kwargs: `args`, as `transformers.Trainer` takes it.
         """
         super().__init__(model=network, train_dataset=rows, callbacks=[progress], **kwargs)
@@ -174,6 +179,8 @@ class TextLSTMTrainer(Trainer):
         self.plan, self.settings, self.progress, self.validation = plan, settings, progress, validation
         self.watch, self.frozen_updates = watch, frozen_updates
         self.objective: Objective = Objective() if objective is None else objective
+        self.rate_factor = rate_factor
+        self.thaw = dict(thaw or {})
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """One loader over all epochs' batches."""
@@ -193,6 +200,7 @@ class TextLSTMTrainer(Trainer):
                 learning_rate=self.settings.learning_rate,
                 embedding_learning_rate=self.settings.embedding_learning_rate,
                 weight_decay=self.settings.weight_decay,
+                rate_factor=self.rate_factor,
             )
             fused = self.args.device.type in ("cpu", "cuda", "mps")
             self.optimizer = RowwiseAdamW(groups, lr=self.settings.learning_rate, betas=(0.9, 0.98), fused=fused)
@@ -202,21 +210,7 @@ class TextLSTMTrainer(Trainer):
         """Warm up, then follow the recipe's schedule over the planned number of updates."""
         if self.lr_scheduler is None:
             chosen = optimizer or self.create_optimizer()
-            scheduler: Any
-            if self.settings.schedule == "one_cycle":
-                scheduler = torch.optim.lr_scheduler.OneCycleLR(
-                    chosen,
-                    max_lr=[group["lr"] for group in chosen.param_groups],
-                    total_steps=num_training_steps + 1,
-                    pct_start=max(self.settings.warmup, 1e-6),
-                    cycle_momentum=False,
-                )
-            else:
-                name = {"constant": "constant_with_warmup"}.get(self.settings.schedule, self.settings.schedule)
-                scheduler = get_scheduler(
-                    name, chosen, round(self.settings.warmup * num_training_steps), num_training_steps
-                )
-            self.lr_scheduler = scheduler
+            self.lr_scheduler = learning_rate_schedule(chosen, self.settings, updates=num_training_steps)
         return self.lr_scheduler
 
     def evaluate(self, *args: object, **kwargs: object) -> dict[str, float]:
@@ -289,6 +283,11 @@ class TextLSTMTrainer(Trainer):
         if self.state.global_step < self.frozen_updates:
             # Not `requires_grad`: several processes agree on the parameters with gradients before the first step.
             self.network.get_input_embeddings().weight.grad = None
+        if any(self.state.global_step < updates for updates in self.thaw.values()):
+            still = tuple(start for start, updates in self.thaw.items() if self.state.global_step < updates)
+            for name, parameter in self.network.named_parameters():
+                if name.startswith(still):
+                    parameter.grad = None
         norm = clip_gradients(model.parameters(), self.args.max_grad_norm)
         value = norm.item()
         # In half precision the scaler itself meets an infinite norm by skipping the step and lowering its scale.

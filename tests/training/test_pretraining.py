@@ -1,0 +1,162 @@
+"""Pretraining: perplexity falls, an interrupted run ends the same, and the sampled softmax nears the whole one."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import textlstm.training.pretraining as pretraining
+from textlstm.errors import DataError, RecipeError, RunFolderError
+from textlstm.model import TextLSTMConfig, TextLSTMForLanguageModeling
+from textlstm.recipe import validate
+from textlstm.training.sampled_softmax import WordSampler, sampled_softmax_loss
+
+ORDER = "one two three four five six seven".split()
+TINY = {
+    "name": "tiny",
+    "tokenizer": {"min_frequency": 1},
+    "model": {"embedding_size": 12, "hidden_size": 12, "num_layers": 2}
+    | dict.fromkeys(("embedding_dropout", "input_dropout", "layer_dropout", "output_dropout"), 0.1),
+    "language_model": {"window": 8, "sampled_words": 4, "validation_tokens": 200},
+    "training": {
+        "epochs": 2,
+        "batch_size": 4,
+        "learning_rate": 0.02,
+        "embedding_learning_rate": 0.02,
+        "weight_averaging": 0.9,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    """Words that follow each other in a circle, from any one of them."""
+    rng = np.random.default_rng(0)
+    lines = [" ".join((ORDER * 4)[start : start + 14]) for start in rng.integers(0, 7, 80)]
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def recipe_of(text, changes=None):
+    return validate({**TINY, "data": {"source": str(text)}}, origin="the tests").override(changes or {})
+
+
+def weights_of(folder):
+    return TextLSTMForLanguageModeling.from_pretrained(folder).state_dict()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(text, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder") / "e"
+    return folder, pretraining.pretrain(recipe_of(text), out=folder)
+
+
+def test_what_follows_is_learned_in_both_directions(undisturbed):
+    folder, result = undisturbed
+    assert set(result.perplexity) == {"forward", "backward"}
+    assert max(result.perplexity.values()) < 0.7 * result.unigram_perplexity
+    assert [record.perplexity is None for record in result.history].count(False) == 2
+    assert json.loads((folder / "pretraining.json").read_text()) == json.loads(result.model_dump_json())
+    assert not (folder / "checkpoints").exists()
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
+def test_a_run_interrupted_anywhere_ends_like_an_undisturbed_one(schedule, text, undisturbed, tmp_path, monkeypatch):
+    recipe = recipe_of(text, {"training.schedule": schedule})
+    if schedule == "cosine":
+        reference, result = undisturbed
+    else:
+        reference = tmp_path / "whole"
+        result = pretraining.pretrain(recipe, out=reference)
+    clock = iter(range(0, 10**9, 3600))
+    monkeypatch.setattr(pretraining.time, "monotonic", lambda: next(clock))
+    steps = result.history[-1].step
+    for stop in sorted(np.random.default_rng(steps).choice(np.arange(2, steps), 2, replace=False)):
+
+        def listener(report, stop=stop):
+            if report.step == stop:
+                raise Stop
+
+        with pytest.raises(Stop):
+            pretraining.pretrain(recipe, out=tmp_path / "e", listener=listener)
+    seen = []
+    again = pretraining.pretrain(recipe, out=tmp_path / "e", listener=lambda report: seen.append(report.step))
+    assert seen[0] == stop + 1
+    assert (again.history, again.perplexity) == (result.history, result.perplexity)
+    ours, theirs = weights_of(tmp_path / "e"), weights_of(reference)
+    assert [name for name in theirs if not torch.equal(ours[name], theirs[name])] == []
+
+
+def test_checkpoints_of_another_text_and_finished_encoders_are_refused(text, undisturbed, tmp_path, monkeypatch):
+    with pytest.raises(RunFolderError, match="finished encoder"):
+        pretraining.pretrain(recipe_of(text), out=undisturbed[0])
+    clock = iter(range(0, 10**9, 3600))
+    monkeypatch.setattr(pretraining.time, "monotonic", lambda: next(clock))
+
+    def listener(report):
+        raise Stop
+
+    with pytest.raises(Stop):
+        pretraining.pretrain(recipe_of(text), out=tmp_path / "e", listener=listener)
+    with pytest.raises(RunFolderError, match=r"language_model\.window was 8, is 6"):
+        pretraining.pretrain(recipe_of(text, {"language_model.window": 6}), out=tmp_path / "e")
+    other = tmp_path / "text.txt"
+    other.write_text(text.read_text() + "\none two")
+    with pytest.raises(RunFolderError, match="the data had fingerprint"):
+        pretraining.pretrain(recipe_of(other, {"data.source": str(other)}), out=tmp_path / "e")
+
+
+def test_too_little_text_and_stacks_that_mix_directions_are_refused(text, tmp_path):
+    with pytest.raises(RecipeError, match="layer_norm"):
+        pretraining.pretrain(recipe_of(text, {"model.layer_norm": True}), out=tmp_path / "e")
+    with pytest.raises(DataError, match=r"lower language_model\.window"):
+        pretraining.pretrain(recipe_of(text, {"language_model.window": 5_000}), out=tmp_path / "e")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("language_model.window", 6),
+        ("language_model.sampled_words", 0),
+        ("language_model.activation_regularization", 0.0),
+        ("language_model.temporal_regularization", 0.0),
+        ("language_model.validation_tokens", 10),
+        ("language_model.tokenizer_texts", 1),
+        ("language_model.max_texts", 60),
+        ("training.weight_averaging", 0.0),
+        ("training.schedule", "slanted_triangular"),
+        ("model.recurrent_dropout", 0.5),
+    ],
+)
+def test_every_option_has_an_effect(key, value, text, tmp_path, undisturbed):
+    changed = pretraining.pretrain(recipe_of(text, {key: value}), out=tmp_path / "e")
+    assert changed.perplexity != undisturbed[1].perplexity
+
+
+def test_the_sampled_softmax_comes_near_the_whole_one():
+    torch.manual_seed(0)
+    model = TextLSTMForLanguageModeling(TextLSTMConfig(vocab_size=50, embedding_size=8, hidden_size=8)).eval()
+    torch.nn.init.normal_(model.lstm.embedding.weight)
+    features, targets = torch.randn(40, 8), torch.randint(1, 50, (40,))
+    whole = torch.nn.functional.cross_entropy(model.scores(features, 0), targets)
+    counts = np.random.default_rng(0).integers(1, 30, 50)
+    gaps = []
+    for words in (10, 100, 2_000):
+        sampler = WordSampler(counts, words=words)
+        drawn = [sampled_softmax_loss(model, features, targets, 0, sampler).item() for _ in range(200)]
+        gaps.append(abs(np.mean(drawn) - whole.item()))
+    assert gaps[2] < 1e-3  # every word is in the sample then
+    assert gaps[1] < 0.05
+    assert gaps[1] < gaps[0]
+
+
+def test_a_sampler_expects_what_it_draws():
+    sampler = WordSampler(np.array([1, 5, 50, 200]), words=3)
+    drawn = torch.stack([torch.bincount(sampler.draw(), minlength=4) for _ in range(4_000)]).float().mean(dim=0)
+    torch.testing.assert_close(drawn, sampler.log_expected.exp(), atol=0.03, rtol=0)

@@ -1,0 +1,100 @@
+"""Checkpoints of pretraining: weights, moments, carried states and the random stream as safetensors, the rest as JSON.
+
+The Trainer's own checkpoints pickle the optimizer; these do not.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from textlstm.model.layers import State
+from textlstm.training.progress import STATE_FILE
+
+TENSORS_FILE = "state.safetensors"
+
+
+def write_state(
+    folder: Path,
+    *,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    states: list[list[State] | None],
+    means: list[Tensor],
+    own: dict[str, Any],
+) -> None:
+    """Write a checkpoint, and remove older ones beside it.
+
+    Args:
+        folder: `checkpoint-<step>`.
+        model: its weights.
+        optimizer: its moments.
+        states: carried from window to window, by direction and layer.
+        means: running mean of the weights.
+        own: what JSON can hold.
+    """
+    tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for index, parameter in enumerate(_parameters(optimizer)):
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in optimizer.state[parameter].items()}
+    for direction, layers in enumerate(states):
+        for layer, (hidden, cell) in enumerate(layers or []):
+            tensors |= {f"state.{direction}.{layer}.hidden": hidden, f"state.{direction}.{layer}.cell": cell}
+    tensors |= {f"mean.{index:04d}": value for index, value in enumerate(means)}
+    tensors["random"] = torch.get_rng_state()
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.detach().clone().contiguous() for name, value in tensors.items()}, folder / TENSORS_FILE)
+    # By rename, and last: a checkpoint that has this file is whole.
+    partial = folder / f"{STATE_FILE}.partial"
+    partial.write_text(json.dumps(own), "utf-8")
+    partial.replace(folder / STATE_FILE)
+    for older in folder.parent.glob("checkpoint-*"):
+        if older != folder:
+            shutil.rmtree(older, ignore_errors=True)
+
+
+def read_state(
+    folder: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer, means: list[Tensor]
+) -> tuple[dict[str, Any], list[list[State] | None]]:
+    """Take up a checkpoint.
+
+    Args:
+        folder: that `write_state` has completed.
+        model: gets its weights.
+        optimizer: gets its moments.
+        means: get the running mean of the weights.
+
+    Returns:
+        What JSON held, and the carried states by direction and layer.
+    """
+    own: dict[str, Any] = json.loads((folder / STATE_FILE).read_text("utf-8"))
+    tensors = load_file(folder / TENSORS_FILE)
+    model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
+    for index, parameter in enumerate(_parameters(optimizer)):
+        start = f"optimizer.{index}."
+        held = {name[len(start) :]: value for name, value in tensors.items() if name.startswith(start)}
+        for key, value in held.items():
+            optimizer.state[parameter][key] = value if key == "step" and value.ndim == 0 else value.to(parameter.device)
+    for index, mean in enumerate(means):
+        mean.copy_(tensors[f"mean.{index:04d}"])
+    states: list[list[State] | None] = []
+    device = next(model.parameters()).device
+    while f"state.{len(states)}.0.hidden" in tensors:
+        direction = len(states)
+        layers: list[State] = []
+        while f"state.{direction}.{len(layers)}.hidden" in tensors:
+            start = f"state.{direction}.{len(layers)}"
+            layers.append((tensors[f"{start}.hidden"].to(device), tensors[f"{start}.cell"].to(device)))
+        states.append(layers)
+    torch.set_rng_state(tensors["random"])
+    return own, states
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """All parameters, in the order of the groups."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
