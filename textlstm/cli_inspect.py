@@ -10,6 +10,8 @@ import typer
 from textlstm import cli_options as opt
 from textlstm.cli_grid import data_name
 from textlstm.cli_inference import Device
+from textlstm.errors import RecipeError
+from textlstm.recipe_files import parse_override
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -47,6 +49,15 @@ def inspect(
             help="train the model's recipe again with and without the first remedy for its gradients, on so many seeds",
         ),
     ] = 0,
+    remedy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--remedy",
+            metavar="KEY=VALUE",
+            help="a remedy of your own for --try-remedy, such as model.join=residual; repeatable",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="folder of inspect.html and inspect.json; runs/inspect-<model> when absent"),
@@ -66,6 +77,8 @@ def inspect(
 
     Intervals are over texts: there is one trained model, and `compare` or `advise` say what other seeds would show.
     """
+    if remedy and not try_remedy:
+        raise RecipeError("--remedy names what --try-remedy SEEDS tries, and no seeds were given; add --try-remedy 3.")
     folder = opt.writable_folder(out or Path("runs") / f"inspect-{data_name(model.rstrip('/'))}")
     names = {"text_column", "label_column", "label_separator", "encoding", "on_bad_rows"}
     recipe = opt.recipe_for(data, {name: value for name, value in ctx.params.items() if name in names}, name="inspect")
@@ -86,6 +99,7 @@ def inspect(
             quick=quick,
             delta=delta,
             remedy_seeds=try_remedy,
+            remedy=dict(parse_override(setting) for setting in remedy) if remedy else None,
             seed=seed,
             device=device or "auto",
             tell=progress.part,

@@ -56,6 +56,7 @@ def test_own_texts_are_explained(model, folder, succeed, tmp_path):
         (["--split", "nowhere"], "nowhere"),
         (["--parts", "depth"], "takes two classes with 10 texts each"),
         (["--text-column", "title"], "title"),
+        (["--remedy", "model.join=residual"], "add --try-remedy 3"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from textlstm.analysis.diagnostics.gradients import judge_gradients, remedy_effect, watched_training
+from textlstm.analysis.diagnostics.gradients import judge_gradients, reach_watch, remedy_effect, watched_training
 from textlstm.analysis.diagnostics.notes import NOTES_FILE, read_notes, train_watched
 from textlstm.analysis.diagnostics.reach import Reach
 from textlstm.errors import RunFolderError
 from textlstm.model import TextLSTMConfig
-from textlstm.training.preparation import prepare
+from textlstm.training.preparation import build_config, build_model, prepare
 from textlstm.training.watch import GradientRecord
 
 
@@ -86,6 +86,20 @@ def test_a_watched_run_is_kept_and_read_back(tiny_recipe, tiny_data, tmp_path):
     (tmp_path / NOTES_FILE).write_text("{}")
     with pytest.raises(RunFolderError, match="absent or damaged"):
         read_notes(tmp_path)
+
+
+def test_a_short_run_is_looked_at_less_closely_where_that_is_asked_for(tiny_recipe, tiny_data):
+    def longest(settings, *, bounded):
+        recipe = tiny_recipe({"model.num_layers": 1, **settings})
+        prepared = prepare(recipe, tiny_data)
+        network = build_model(build_config(recipe, prepared), seed=0)
+        reach = reach_watch(recipe, prepared, bounded=bounded).probe(network)
+        return int((reach.texts > 0).sum()), int(reach.texts[0])
+
+    words = max(len(text.split()) for text in tiny_data.splits["train"].texts.to_pylist())
+    assert longest({"training.epochs": 2}, bounded=False) == (words, 48)
+    assert longest({"training.epochs": 2}, bounded=True) == (min(words, 9), 24)
+    assert longest({"training.min_updates": 1000}, bounded=True) == (words, 48)
 
 
 def test_a_remedy_that_changes_nothing_has_no_effect(tiny_recipe, tiny_data):

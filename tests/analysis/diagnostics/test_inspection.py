@@ -202,6 +202,17 @@ def test_a_remedy_is_tried_with_the_models_own_recipe(watched_model, monkeypatch
     assert any("model.join=residual changes accuracy on test" in said.words for said in found.statements)
 
 
+def test_a_remedy_of_ones_own_is_tried_whatever_the_verdict(watched_model):
+    model, data = watched_model.model, watched_model.data
+    own = {"model.forget_bias": -4.0}
+    found = inspect_model(model, data, parts=["memory"], remedy_seeds=2, remedy=own, quick=True)
+    (remedy,) = found.remedies
+    assert remedy.settings == ["model.forget_bias=-4.0"]
+    assert remedy.reach_start.value < -0.1  # gates that start closed forget
+    with pytest.raises(RecipeError, match="forget_bia"):
+        inspect_model(model, data, parts=["memory"], remedy_seeds=1, remedy={"model.forget_bia": 1.0}, quick=True)
+
+
 def test_damaged_notes_are_said(watched_model, tmp_path):
     other = copied(watched_model, tmp_path / "damaged")
     (other / NOTES_FILE).write_text("{")

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from textlstm.analysis.diagnostics import inspected as value
 from textlstm.analysis.diagnostics import verdicts, verdicts_layers
 from textlstm.analysis.diagnostics.gradients import Remedy
-from textlstm.analysis.diagnostics.inspected_signals import RemedySummary, TrainingSummary, WatchedSummary
+from textlstm.analysis.diagnostics.inspected_signals import RemedySummary
 from textlstm.analysis.diagnostics.inspection_data import InspectedRows, load_inspected
 from textlstm.analysis.diagnostics.look import FULL, QUICK, Effort, Look, unknown_share
 from textlstm.analysis.diagnostics.look_layers import look_at_depth, look_at_probes, look_at_similarity
-from textlstm.analysis.diagnostics.look_signals import known_gains, look_at_distance, look_at_gates, look_at_reach
+from textlstm.analysis.diagnostics.look_signals import (
+    look_at_distance,
+    look_at_gates,
+    look_at_reach,
+    training_summary,
+)
 from textlstm.analysis.diagnostics.look_words import look_at_words
 from textlstm.analysis.diagnostics.notes import NOTES_FILE, Notes, read_notes
 from textlstm.analysis.diagnostics.states import choose_texts, untrained_like
@@ -42,6 +47,7 @@ def inspect_model(
     quick: bool = False,
     delta: float = 1.0,
     remedy_seeds: int = 0,
+    remedy: Mapping[str, Any] | None = None,
     seed: int = 0,
     device: str = "auto",
     tell: Callable[[str], None] = lambda _: None,
@@ -57,7 +63,8 @@ def inspect_model(
         inputs: texts of one's own to explain in place of rows.
         quick: fewer texts and draws, for a first look.
         delta: smallest loss in points of accuracy that matters when a layer is left out.
-        remedy_seeds: pairs of training runs with and without the first remedy for the model's gradients; 0 tries none.
+        remedy_seeds: pairs of training runs with and without a remedy for the model's gradients; 0 tries none.
+        remedy: recipe keys by dotted name with their new values; None takes the first remedy that the verdict names.
         seed: of every draw.
         device: as `choose_device` takes it.
         tell: called with a few words before each part.
@@ -98,7 +105,7 @@ def inspect_model(
     if look.rows.labels is None and "probes" in wanted:
         measured.left_out.append(f"The label among the probes: {look.unlabeled}")
     if remedy_seeds and run is not None:
-        measured.try_remedy(run, remedy_seeds, tell)
+        measured.try_remedy(run, remedy, remedy_seeds, tell)
     return measured.close(str(model), found, quick=quick, seconds=time.perf_counter() - started)
 
 
@@ -196,14 +203,17 @@ class _Measured:
         self.statements += statements
         self.values |= values
 
-    def try_remedy(self, run: Run, seeds: int, tell: Callable[[str], None]) -> None:
-        """Train the model's recipe with and without the first remedy."""
+    def try_remedy(self, run: Run, remedy: Mapping[str, Any] | None, seeds: int, tell: Callable[[str], None]) -> None:
+        """Train the model's recipe with and without a remedy."""
         from textlstm.analysis.diagnostics.gradients import remedy_effect
 
-        if not self.remedies:
-            self.notes.append("No remedy was tried: gradient reach was not looked at, or shows nothing to mend.")
+        if remedy is None and not self.remedies:
+            self.notes.append(
+                "No remedy was tried: gradient reach was not looked at, or shows nothing to mend; --remedy KEY=VALUE"
+                " names one all the same."
+            )
             return
-        changes = dict(self.remedies[0].settings)
+        changes = dict(remedy if remedy is not None else self.remedies[0].settings)
         recipe = validate({**run.settings, "name": run.name}, origin=RESULT_FILE)
         found = remedy_effect(recipe, changes, seeds=range(seeds), tell=tell)
         summary = RemedySummary(
@@ -220,9 +230,11 @@ class _Measured:
         """Put everything together."""
         look, config = self.look, self.look.model.config
         encoded = look.encoded
-        training = _training(self.run, self.watched)
+        training = training_summary(self.run, self.watched)
         if training is not None and (training.watched is None or "reach" not in self.values):
             self.statements += verdicts.on_training(training)
+        if not look.whole_words:
+            self.notes.append("What is called a word here is a token of the model, of which a word may have several.")
         unknown = unknown_share(look)
         if unknown > verdicts.MANY_UNKNOWN:
             self.notes.append(
@@ -272,27 +284,3 @@ class _Measured:
             seconds=seconds,
             **self.values,
         )
-
-
-def _training(run: Run | None, notes: Notes | None) -> TrainingSummary | None:
-    """Gradient norms by epoch, from the run that left the model, and what was watched."""
-    if run is None or not run.history:
-        return None
-    watched = None
-    if notes is not None:
-        record = notes.record
-        watched = WatchedSummary(
-            moments={moment: known_gains(reach) for moment, reach in notes.reach.items()},
-            parts=list(record.parts),
-            steps=record.steps.tolist(),
-            norms=record.norms.tolist(),
-            clipped=record.clipped,
-            watching=notes.watching,
-        )
-    return TrainingSummary(
-        epochs=[epoch.epoch for epoch in run.history],
-        norms=[epoch.gradient_norm for epoch in run.history],
-        clipped=[epoch.clipped for epoch in run.history],
-        limit=float(run.settings["training"]["max_grad_norm"]),
-        watched=watched,
-    )

@@ -70,6 +70,13 @@ class Look:
     seed: int
 
     @property
+    def whole_words(self) -> bool:
+        """Whether a token is a word, so that distances are in words."""
+        from tokenizers.models import WordLevel
+
+        return isinstance(self.predictor.classifier.backend.model, WordLevel)
+
+    @property
     def model(self) -> TextLSTMForSequenceClassification:
         """The network."""
         return self.predictor.model

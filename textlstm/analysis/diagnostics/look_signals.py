@@ -9,10 +9,18 @@ import math
 
 from textlstm.analysis.diagnostics.gates import gate_memory
 from textlstm.analysis.diagnostics.influence import word_influence
-from textlstm.analysis.diagnostics.inspected_signals import DistanceSummary, GateSummary, ReachSummary, ReachUntil
+from textlstm.analysis.diagnostics.inspected_signals import (
+    DistanceSummary,
+    GateSummary,
+    ReachSummary,
+    ReachUntil,
+    TrainingSummary,
+    WatchedSummary,
+)
 from textlstm.analysis.diagnostics.look import Look
+from textlstm.analysis.diagnostics.notes import Notes
 from textlstm.analysis.diagnostics.reach import Reach, gradient_reach, reach_distances
-from textlstm.results import Estimate
+from textlstm.results import Estimate, Run
 
 
 def look_at_reach(look: Look) -> tuple[ReachSummary, Reach]:
@@ -96,4 +104,36 @@ def look_at_distance(look: Look) -> DistanceSummary:
         censored=found.censored,
         tests_memory=found.tests_memory,
         meaning=found.meaning,
+    )
+
+
+def training_summary(run: Run | None, notes: Notes | None) -> TrainingSummary | None:
+    """Sum up how gradients fared in the training of a model.
+
+    Args:
+        run: that left the model; None where it is not known.
+        notes: of a watched training; None where it was not watched.
+
+    Returns:
+        Norms by epoch, and what was watched; None without a run.
+    """
+    if run is None or not run.history:
+        return None
+    watched = None
+    if notes is not None:
+        record = notes.record
+        watched = WatchedSummary(
+            moments={moment: known_gains(reach) for moment, reach in notes.reach.items()},
+            parts=list(record.parts),
+            steps=record.steps.tolist(),
+            norms=record.norms.tolist(),
+            clipped=record.clipped,
+            watching=notes.watching,
+        )
+    return TrainingSummary(
+        epochs=[epoch.epoch for epoch in run.history],
+        norms=[epoch.gradient_norm for epoch in run.history],
+        clipped=[epoch.clipped for epoch in run.history],
+        limit=float(run.settings["training"]["max_grad_norm"]),
+        watched=watched,
     )

@@ -164,7 +164,10 @@ def on_remedy(found: RemedySummary) -> Statement:
     if found.score.low is not None and found.score.low > 0:
         return Statement(part="reach", kind="act", words=words, remedy=f"Train with {name}.")
     lower = found.score.high is not None and found.score.high < 0
-    return Statement(part="reach", kind="fine" if lower else "open", words=words)
+    if lower:
+        return Statement(part="reach", kind="fine", words=words)
+    remedy = f"More seeds would tell: --try-remedy {max(5, 2 * found.seeds)}."
+    return Statement(part="reach", kind="open", words=words, remedy=remedy)
 
 
 def _signed(value: float) -> str:
