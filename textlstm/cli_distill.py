@@ -111,13 +111,13 @@ def format_lesson(lesson: Lesson) -> str:
             + "".join(f"{_interval(figure):<26}" for figure in figures)
             + f"{pupil.texts_per_second:>9,.0f}{pupil.disk_mb:>8.1f}{pupil.parameters:>13,}{updates:>9}"
         )
-    threads = f"{lesson.threads} thread{'s' if lesson.threads > 1 else ''}"
+    where = f"{lesson.device}, {lesson.threads} thread{'s' if lesson.threads > 1 else ''}"
     lines += [
         "",
         f"Taught minus alone: {_points(lesson.gain)} of accuracy; teacher minus taught: {_points(lesson.gap)}.",
         "The intervals are 95 %, over texts; what another seed would change is not in them.",
         f"The student is {taught.texts_per_second / teacher.texts_per_second:,.1f} times as fast as its teacher (torch,"
-        f" {threads}, texts of these rows) and takes {100 * taught.disk_mb / teacher.disk_mb:,.1f} % of its space.",
+        f" {where}, texts of these rows) and takes {100 * taught.disk_mb / teacher.disk_mb:,.1f} % of its space.",
     ]
     return "\n".join(lines)
 

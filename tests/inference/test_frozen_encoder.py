@@ -1,6 +1,7 @@
 """Frozen encoders: the mean over a text's own tokens, whatever the batch, from both kinds of folder."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -63,6 +64,22 @@ def test_a_vector_is_the_mean_over_the_texts_own_states_in_any_batch(bert):
         np.testing.assert_allclose(vector, states.mean(0).numpy(), atol=1e-5)
     alone = np.concatenate([encode_frozen(bert, [text], max_length=100) for text in TEXTS])
     np.testing.assert_allclose(vectors, alone, atol=1e-5)
+
+
+def test_the_first_state_is_taken_where_the_encoder_was_trained_so(bert, tmp_path):
+    folder = tmp_path / "encoder"
+    shutil.copytree(bert, folder)
+    means = encode_frozen(folder, TEXTS, max_length=100)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    assert np.array_equal(encode_frozen(folder, TEXTS, max_length=100), means)
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    firsts = encode_frozen(folder, TEXTS, max_length=100)
+    model, tokenizer = AutoModel.from_pretrained(bert).eval(), word_tokenizer()
+    for text, vector in zip(TEXTS, firsts, strict=True):
+        with torch.inference_mode():
+            states = model(torch.tensor([tokenizer.encode(text).ids])).last_hidden_state[0]
+        np.testing.assert_allclose(vector, states[0].numpy(), atol=1e-5)
 
 
 def test_a_long_text_is_cut_at_the_smaller_limit(bert):

@@ -3,7 +3,8 @@
 Two kinds of folder are read, safetensors weights only:
 
 - an encoder of transformers: the mean of its last states over the text's tokens, its special tokens included, as
-  sentence-transformers pools by default (Reimers & Gurevych 2019, "Sentence-BERT", section 3);
+  sentence-transformers pools by default (Reimers & Gurevych 2019, "Sentence-BERT", section 3); or the state of the
+  first token, where the folder's 1_Pooling/config.json asks for it;
 - a static model, one table of token embeddings and a tokenizer.json (model2vec, sentence-transformers'
   StaticEmbedding): the mean of the rows of the text's tokens, weighted where the file has weights.
 """
@@ -26,7 +27,7 @@ Vectors = NDArray[np.float32]
 _TABLES = ("embeddings", "embedding.weight")  # what model2vec and sentence-transformers call theirs
 _INNER_FOLDERS = (".", "0_StaticEmbedding")
 _BATCH_TOKENS = 8192
-_FILES = ["*.json", "*.txt", "*.model", "model*.safetensors", "0_StaticEmbedding/*"]
+_FILES = ["*.json", "*.txt", "*.model", "model*.safetensors", "0_StaticEmbedding/*", "1_Pooling/config.json"]
 
 
 def find_encoder(source: str, *, option: str = "grid.encoder") -> Path:
@@ -80,7 +81,9 @@ def encoder_digest(folder: Path) -> str:
     return content.hexdigest()[:16]
 
 
-def encode_frozen(folder: Path, texts: Sequence[str], *, max_length: int, threads: int = 1) -> Vectors:
+def encode_frozen(
+    folder: Path, texts: Sequence[str], *, max_length: int, threads: int = 1, device: str = "cpu"
+) -> Vectors:
     """Turn texts into vectors.
 
     Args:
@@ -88,6 +91,7 @@ def encode_frozen(folder: Path, texts: Sequence[str], *, max_length: int, thread
         texts: any number.
         max_length: tokens of a text that are read, at most; an encoder's own limit may be lower.
         threads: CPU threads.
+        device: where an encoder of transformers runs, as torch names it.
 
     Returns:
         (texts, width); a text without any known token gets zeros from a static model.
@@ -98,7 +102,7 @@ def encode_frozen(folder: Path, texts: Sequence[str], *, max_length: int, thread
     static = next((inner for name in _INNER_FOLDERS if (inner := folder / name) and _is_static(inner)), None)
     if static is not None:
         return _mean_of_rows(static, texts, max_length=max_length, normalize=_normalizes(folder))
-    return _mean_of_states(folder, texts, max_length=max_length, threads=threads)
+    return _mean_of_states(folder, texts, max_length=max_length, threads=threads, device=device)
 
 
 def _weights(folder: Path) -> list[Path]:
@@ -150,7 +154,13 @@ def _mean_of_rows(folder: Path, texts: Sequence[str], *, max_length: int, normal
     return vectors
 
 
-def _mean_of_states(folder: Path, texts: Sequence[str], *, max_length: int, threads: int) -> Vectors:
+def _takes_first(folder: Path) -> bool:
+    """Whether sentence-transformers takes the first token's state for the text's vector."""
+    path = folder / "1_Pooling" / "config.json"
+    return path.is_file() and bool(json.loads(path.read_text("utf-8")).get("pooling_mode_cls_token", False))
+
+
+def _mean_of_states(folder: Path, texts: Sequence[str], *, max_length: int, threads: int, device: str) -> Vectors:
     """Average an encoder's last states over each text's tokens, in batches of similar length."""
     import torch
     from transformers import AutoModel, AutoTokenizer
@@ -175,15 +185,17 @@ def _mean_of_states(folder: Path, texts: Sequence[str], *, max_length: int, thre
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     model.train(False)
+    model.to(device)
+    first = _takes_first(folder)
     try:
         with torch.inference_mode():
             lengths = np.array([len(row) for row in ids])
             for rows in plan_ordered(lengths, batch_tokens=_BATCH_TOKENS, max_rows=256):
-                batch = tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt")
+                batch = tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt").to(device)
                 states = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
                 mask = batch["attention_mask"].unsqueeze(2).to(states.dtype)
                 means = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
-                vectors[rows] = means.numpy()
+                vectors[rows] = (states[:, 0] if first else means).cpu().numpy()
     finally:
         torch.set_num_threads(before)
     return vectors

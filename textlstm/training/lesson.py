@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from textlstm.errors import RunFolderError
 from textlstm.inference.decisions import probabilities_from_logits
+from textlstm.inference.torch_classifier import choose_device
 from textlstm.recipe import Recipe, changed_keys
 from textlstm.results import (
     RESULT_FILE,
@@ -61,7 +62,7 @@ class Pupil(_Part):
         updates: of training; None for the teacher.
         parameters: numbers in its weights.
         disk_mb: MiB of its weights.
-        texts_per_second: in torch on the CPU, the threads of the recipe, texts of the scored rows.
+        texts_per_second: in torch, on the device and with the threads of the recipe, texts of the scored rows.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Lesson(_Part):
     Attributes:
         split: the rows that the three are scored on: test, or validation or train where there are no better ones.
         threads: CPU threads of the timing.
+        device: of the timing.
         pupils: student alone, student taught, teacher.
         gain: taught minus alone in accuracy, with an interval over texts; of this one seed.
         gap: teacher minus taught, likewise.
@@ -86,6 +88,7 @@ class Lesson(_Part):
 
     split: str
     threads: int
+    device: str
     pupils: list[Pupil]
     gain: Estimate
     gap: Estimate
@@ -150,8 +153,8 @@ def give_lesson(
         "teacher": np.array(theirs.right),
     }
     texts = _sample(scored)
-    threads = recipe.threads
-    answers = [_student(out / ALONE_FOLDER, threads), _student(out, threads), _teacher(teachers)]
+    threads, device = recipe.threads, str(choose_device(recipe.device))
+    answers = [_student(out / ALONE_FOLDER, device), _student(out, device), _teacher(teachers)]
     speeds = _speeds(answers, texts, threads)
     weights = [[out / ALONE_FOLDER], [out], [teacher.folder for teacher in teachers]]
     sizes = [_size(folders) for folders in weights]
@@ -161,6 +164,7 @@ def give_lesson(
     lesson = Lesson(
         split=split,
         threads=threads,
+        device=device,
         pupils=[
             Pupil(
                 name=name,
@@ -247,11 +251,11 @@ def _sample(rows: Split) -> list[str]:
     return rows.take(places).text_list()
 
 
-def _student(folder: Path, threads: int) -> Callable[[list[str]], object]:
+def _student(folder: Path, device: str) -> Callable[[list[str]], object]:
     """Load a student to be timed."""
     from textlstm.inference.predictor import Predictor
 
-    return Predictor.load(folder, backend="torch", device="cpu", calibrated=False).probabilities
+    return Predictor.load(folder, backend="torch", device=device, calibrated=False).probabilities
 
 
 def _teacher(teachers: Sequence[Teacher]) -> Callable[[list[str]], object]:

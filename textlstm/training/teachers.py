@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from textlstm.errors import ModelError, RecipeError, RunFolderError
 from textlstm.inference.frozen_encoder import encode_frozen, encoder_digest, find_encoder
+from textlstm.inference.torch_classifier import choose_device
 from textlstm.recipe import Recipe
 from textlstm.results import RESULT_FILE, read_run
 from textlstm.text.datasets import TextData
@@ -31,6 +32,8 @@ from textlstm.training.heads import Head, fit_head
 
 Floats = NDArray[np.float32]
 Kind = Literal["textlstm", "classifier", "encoder"]
+Opened = tuple[list[str], bool | None, Callable[[list[str]], Floats]]
+"""A classifier's label names, whether a text may have several of them (None where it does not say), and its logits."""
 
 MOST_TOKENS = 512
 """Tokens of a text that a teacher reads, at most; its own limit may be lower."""
@@ -71,7 +74,7 @@ def load_teachers(recipe: Recipe, data: TextData, train: Split) -> list[Teacher]
     """Find a recipe's teachers, and fit the heads that are to be fitted.
 
     Args:
-        recipe: its `distillation:` part is read; `threads` and `data` too.
+        recipe: its `distillation:` part is read; `threads`, `device` and `data` too.
         data: label names, and whether a text may have several.
         train: the training rows, on which heads are fitted.
 
@@ -85,15 +88,17 @@ def load_teachers(recipe: Recipe, data: TextData, train: Split) -> list[Teacher]
     part = recipe.distillation
     assert part.teacher is not None  # noqa: S101 - the caller has looked
     loaded = []
+    device = str(choose_device(recipe.device))
     for source in part.teacher:
         folder = find_encoder(source, option="distillation.teacher")
         kind = kind_of(folder)
         if kind == "encoder":
-            loaded.append(_from_encoder(source, folder, data, train, threads=recipe.threads))
+            loaded.append(_from_encoder(source, folder, data, train, threads=recipe.threads, device=device))
             continue
         notes = _seen_before(source, folder, recipe, data) if kind == "textlstm" else []
         load = _load_own if kind == "textlstm" else _load_classifier
-        loaded.append(_from_classifier(source, folder, kind, load, data, part.labels, recipe.threads, notes))
+        opened = load(folder, recipe.threads, device)
+        loaded.append(_from_classifier(source, folder, kind, opened, data, part.labels, notes))
     return loaded
 
 
@@ -189,14 +194,13 @@ def _from_classifier(
     source: str,
     folder: Path,
     kind: Kind,
-    load: Callable[[Path, int], tuple[list[str], bool | None, Callable[[list[str]], Floats]]],
+    opened: Opened,
     data: TextData,
     renamed: Mapping[str, str],
-    threads: int,
     notes: list[str],
 ) -> Teacher:
-    """Bring a finished classifier to the data's labels; it is loaded only where names or answers are needed."""
-    names, several, ask = load(folder, threads)
+    """Bring a finished classifier to the data's labels."""
+    names, several, ask = opened
     if several is not None and several != data.multi_label:
         kinds = ("one label a text", "any number of labels a text")
         raise RecipeError(
@@ -216,13 +220,13 @@ def _from_classifier(
     return Teacher(source, kind, digest, lambda texts: ask(texts)[:, places], logits, folder, notes)
 
 
-def _load_own(folder: Path, threads: int) -> tuple[list[str], bool | None, Callable[[list[str]], Floats]]:
+def _load_own(folder: Path, threads: int, device: str) -> Opened:
     """Load a model of this package."""
     import torch
 
     from textlstm.inference.predictor import Predictor
 
-    predictor = Predictor.load(folder, backend="torch", device="cpu", calibrated=False)
+    predictor = Predictor.load(folder, backend="torch", device=device, calibrated=False)
 
     def ask(texts: list[str]) -> Floats:
         before = torch.get_num_threads()
@@ -235,7 +239,7 @@ def _load_own(folder: Path, threads: int) -> tuple[list[str], bool | None, Calla
     return predictor.label_names, predictor.multi_label, ask
 
 
-def _load_classifier(folder: Path, threads: int) -> tuple[list[str], bool | None, Callable[[list[str]], Floats]]:
+def _load_classifier(folder: Path, threads: int, device: str) -> Opened:
     """Load a classifier of transformers, from safetensors and without code of its own."""
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -253,6 +257,7 @@ def _load_classifier(folder: Path, threads: int) -> tuple[list[str], bool | None
             f"{folder} should be a classifier that transformers can load and is not ({reason}); name another teacher."
         ) from error
     model.train(False)
+    model.to(device)
     names = [str(name) for _, name in sorted((int(key), name) for key, name in model.config.id2label.items())]
     if len(names) < 2 and model.config.problem_type != "multi_label_classification":
         raise ModelError(
@@ -275,8 +280,8 @@ def _load_classifier(folder: Path, threads: int) -> tuple[list[str], bool | None
             with torch.inference_mode():
                 lengths = np.array([len(row) for row in ids], dtype=np.int64)
                 for rows in plan_ordered(lengths, batch_tokens=_BATCH_TOKENS, max_rows=256):
-                    batch = tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt")
-                    logits[rows] = model(**batch).logits.float().numpy()
+                    batch = tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt").to(device)
+                    logits[rows] = model(**batch).logits.float().cpu().numpy()
         finally:
             torch.set_num_threads(before)
         return logits
@@ -284,13 +289,13 @@ def _load_classifier(folder: Path, threads: int) -> tuple[list[str], bool | None
     return names, several, ask
 
 
-def _from_encoder(source: str, folder: Path, data: TextData, train: Split, *, threads: int) -> Teacher:
+def _from_encoder(source: str, folder: Path, data: TextData, train: Split, *, threads: int, device: str) -> Teacher:
     """Fit a head on an encoder's vectors of the training rows."""
     assert train.labels is not None  # noqa: S101 - `prepare` has refused rows without labels
     encoder = encoder_digest(folder)
 
     def embed(texts: list[str]) -> Floats:
-        return encode_frozen(folder, texts, max_length=MOST_TOKENS, threads=threads)
+        return encode_frozen(folder, texts, max_length=MOST_TOKENS, threads=threads, device=device)
 
     known = cached_answers(encoder, train.text_list(), embed)
     head: Head = fit_head(known, train.labels, classes=len(data.label_names))
