@@ -126,7 +126,7 @@ def measure_methods(session: Session, standing: Standing, *, encoder: str | None
     methods = methods_of(recipe, session.study.data, session.folder, texts=lambda: _texts(session, seeds))
     names = {
         "tfidf": "TF-IDF with logistic regression",
-        "encoder": f"frozen {Path(encoder or '').name} with logistic regression, as a teacher or by itself",
+        "encoder": f"frozen {_place(encoder or '')} with logistic regression, as a teacher or by itself",
     }
     found = []
     for method in methods:
@@ -157,7 +157,7 @@ def changes_to_try(session: Session, standing: Standing, *, vectors: str | None)
         from textlstm.text.vectors import vector_width
 
         settings = {"embeddings.source": vectors, "model.embedding_size": vector_width(vectors)}
-        changes.append(Change(f"pretrained vectors of {Path(vectors).name}", "vectors", settings))
+        changes.append(Change(f"pretrained vectors of {_place(vectors)}", "vectors", settings))
     width = model.hidden_size
     assert isinstance(width, int)  # noqa: S101 - `whole_study` has refused lists
     changes.append(Change(f"{2 * width} units a layer in place of {width}", "wider", {"model.hidden_size": 2 * width}))
@@ -209,6 +209,11 @@ def shown_better(alternatives: list[Alternative], delta: float) -> list[Alternat
     """
     better = [one for one in alternatives if one.gain.value >= delta and (one.gain.low or 0.0) > 0]
     return sorted(better, key=lambda one: -one.gain.value)
+
+
+def _place(source: str) -> str:
+    """Name a Hub id whole, and a path by its end: a folder of a model is often called `model`."""
+    return "/".join(Path(source).parts[-2:])
 
 
 def _tell(session: Session, found: Alternative, standing: Standing) -> None:

@@ -247,17 +247,20 @@ def _dropout(model: dict[str, Any]) -> dict[str, float]:
 
 def _settings_words(model: dict[str, Any], best: Alternative | None, alternatives: list[Alternative]) -> str:
     """Name width, join and dropout of the advised stack, and whether others were tried."""
+    several = model["num_layers"] > 1
     rates = [
-        f"{key.removesuffix('_dropout').replace('_', ' ')} {rate:g}" for key, rate in _dropout(model).items() if rate
+        f"{key.removesuffix('_dropout')} {rate:g}"
+        for key, rate in _dropout(model).items()
+        if rate and (several or key != "layer_dropout")
     ]
-    join = f", join {model['join']}" if model["num_layers"] > 1 else ""
-    words = f"With {model['hidden_size']} units a layer and direction{join}, dropout {', '.join(rates) or 'none'}:"
+    join = f"join {model['join']}, " if several else ""
+    words = f"Settings: {model['hidden_size']} units a layer and direction, {join}dropout {', '.join(rates) or 'none'}"
     if best is not None:
-        return f"{words} {best.name}, which is shown to be better ({points(best.gain.value)} points)."
+        return f"{words}; that is {best.name}, shown to be better by {points(best.gain.value)} points."
     tried = [one.name for one in alternatives if one.settings]
     if tried:
-        return f"{words} as in the runs; not shown to be better: {', '.join(tried)}."
-    return f"{words} as in the runs; the budget had no time for others."
+        return f"{words}, as in the runs; not shown to be better: {', '.join(tried)}."
+    return f"{words}, as in the runs; the budget had no time for others."
 
 
 def _better_words(alternatives: list[Alternative], delta: float, chosen: str) -> list[str]:
