@@ -2,7 +2,7 @@
 
     TEXTLSTM_DATA_DIR=... python benchmarks/advice_bank.py train FOLDER     # hours; goes on where it ended
     python benchmarks/advice_bank.py pack FOLDER benchmarks/evidence/advice  # what is finished, in bits
-    python benchmarks/advice_replay.py tables benchmarks/evidence/advice     # what follows from it
+    python benchmarks/advice_tables.py replay benchmarks/evidence/advice     # what follows from it
 
 The bank: TREC, SST-2, MR, Subj, CR and AG News, each with 250, 1,000 and 4,000 labeled rows (the same rows for all
 seeds, as a user's data is), 1 to 3 layers of 64 units, 12 seeds. Every seed keeps a quarter of the rows out, as a study

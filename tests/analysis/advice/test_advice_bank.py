@@ -13,32 +13,12 @@ from textlstm.results import predictions_table, write_run
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 import advice_bank
-import advice_replay
-from advice_bank import BANK_FILE, Setting, bank_data, pack, train, unpack
-from advice_replay import POLICIES, found_share, judge, live, one_word, planted, replay, shuffled, usual_gains
+import advice_tables
+from advice_bank import BANK_FILE, bank_data, pack, train, unpack
+from advice_replay import POLICIES, drawn, found_share, judge, one_word, planted, replay, shuffled, usual_gains
+from advice_tables import live
 
 RULES = LookRules()
-
-
-def drawn(seed=0, *, gains=(0.0, 0.0), rows=1000, seeds=12, score=0.8, texts=300):
-    """A setting whose texts are easy or hard for all runs, and whose depths gain something."""
-    rng = np.random.default_rng(seed)
-    hard = rng.normal(0, 1.5, rows)
-
-    def answers(shift, hardness):
-        chance = 1 / (1 + np.exp(-(np.log(score / (1 - score)) * 1.5 + 7 * shift - hardness)))
-        return rng.random((seeds, len(hardness))) < chance
-
-    shifts = (0.0, *gains)
-    held = np.argsort(rng.random((seeds, rows)), axis=1) < rows // 4
-    return Setting(
-        name="drawn",
-        size=rows,
-        held=held,
-        hits=np.array([answers(shift, hard) for shift in shifts]),
-        test=np.array([answers(shift, rng.normal(0, 1.5, texts)) for shift in shifts]),
-        seconds=np.array([[float(depth)] * seeds for depth in range(1, len(shifts) + 1)]),
-    )
 
 
 def test_a_bank_comes_back_from_its_bits(tmp_path, tiny_recipe, make_run):
@@ -117,7 +97,7 @@ def test_a_tiny_bank_is_trained_gone_on_with_packed_and_agrees_with_a_live_study
     (tmp_path / "data" / "tiny").mkdir(parents=True)
     pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "data" / "tiny" / "train.parquet")
     monkeypatch.setenv("TEXTLSTM_DATA_DIR", str(tmp_path / "data"))
-    for module in (advice_bank, advice_replay):
+    for module in (advice_bank, advice_tables):
         monkeypatch.setattr(module, "DEPTHS", (1, 2))
     monkeypatch.setattr(advice_bank, "UNITS", 4)
     data = bank_data("tiny", 60)
