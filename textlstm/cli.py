@@ -23,7 +23,7 @@ from textlstm.cli_inference import evaluate, predict
 from textlstm.cli_inspect import inspect
 from textlstm.cli_pretrain import pretrain
 from textlstm.cli_recipes import recipes_app
-from textlstm.cli_release import pull, push
+from textlstm.cli_release import demo, pull, push
 from textlstm.cli_runs import report, status
 from textlstm.cli_serve import serve
 from textlstm.errors import TextLSTMError
@@ -169,6 +169,7 @@ app.command(short_help="Look inside a trained stack.")(inspect)
 app.command(short_help="Fit a model's probabilities on held-out rows.")(calibrate)
 app.command(short_help="Write a model as ONNX files.")(export)
 app.command(short_help="Answer over HTTP.")(serve)
+app.command(short_help="Write a page that runs a model in the browser.")(demo)
 app.command(short_help="Show how far a sweep is.")(status)
 app.command(short_help="Write the report of finished runs anew.")(report)
 

@@ -1,4 +1,4 @@
-"""The commands that let a model out and fetch one back: push and pull."""
+"""The commands that let a model out and fetch one back: push, pull and demo."""
 
 from __future__ import annotations
 
@@ -116,3 +116,37 @@ def pull(
     folder = pull_from_hub(repo_id, opt.writable_folder(out), revision=revision)
     if not quiet:
         typer.echo(f"The model is in {folder}; try: textlstm predict {folder} --input 'some text'")
+
+
+def demo(
+    model: opt.Model,
+    out: Annotated[Path, typer.Option("--out", help="folder for the page")],
+    vendor: Annotated[
+        bool, typer.Option("--vendor", help="put the libraries beside the page, fetched with npm; else from a CDN")
+    ] = False,
+    title: Annotated[str | None, typer.Option("--title", help="of the page; the model's name when absent")] = None,
+    example: Annotated[
+        list[str] | None, typer.Option("--example", help="a text to try, as a button; repeat for several")
+    ] = None,
+    as_json: opt.AsJson = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Write a static page that runs the model in the reader's browser: label, probabilities, which words mattered."""
+    from textlstm.cli_progress import quiet_libraries
+    from textlstm.release.card import size_words
+    from textlstm.release.demo.writing import write_demo
+
+    quiet_libraries()
+    made = write_demo(model, opt.writable_folder(out), vendor=vendor, title=title, examples=example or ())
+    if as_json:
+        typer.echo(json.dumps({**asdict(made), "folder": str(made.folder)}, indent=1))
+        return
+    width = max(map(len, made.files))
+    typer.echo("\n".join(f"{name:<{width}}  {size_words(size):>8}" for name, size in made.files.items()))
+    typer.echo(
+        f"A first visit loads {made.first_load_gzip:,} bytes with gzip, {made.first_load:,} without"
+        f"{'' if vendor else ', the libraries from cdn.jsdelivr.net included'}."
+    )
+    if not quiet:
+        typer.echo(f"See it: python -m http.server --directory {out}, then open http://localhost:8000")

@@ -1,11 +1,16 @@
 """A loopback Hub, a token that nobody owns, a client without waits, and a small trained model."""
 
+import shutil
 import types
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hub_server import TOKEN, HubServer
 
+from textlstm.release.bundle import Bundle, write_bundle
+from textlstm.text.protocol import load_recipe_data
 from textlstm.training.finetuning import finetune
 
 
@@ -33,25 +38,35 @@ def hub(monkeypatch, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, tiny_recipe, tiny_data):
-    """A folder that training wrote."""
-    folder = tmp_path_factory.mktemp("release") / "model"
-    finetune(tiny_recipe(), tiny_data, out=folder)
-    return folder
+def trained(tmp_path_factory, tiny_recipe, planted):
+    """A folder that training wrote from files; 250 validation rows are enough to call an 8-bit graph good."""
+    place = tmp_path_factory.mktemp("release")
+    for split, rows, seed in (("train", 60, 0), ("validation", 250, 1), ("test", 40, 2)):
+        table = pa.table(dict(zip(("text", "label"), planted(rows, seed), strict=True)))
+        pq.write_table(table, place / f"{split}.parquet")
+    recipe = tiny_recipe({"data.source": str(place), "name": "tiny"})
+    finetune(recipe, load_recipe_data(recipe), out=place / "model")
+    return place / "model"
 
 
 @pytest.fixture(scope="session")
 def bundle(trained, tmp_path_factory):
     """The folder to publish, made once."""
-    from textlstm.release.bundle import write_bundle
+    return write_bundle(trained, tmp_path_factory.mktemp("bundle") / "out", repo_id="someone/tiny", license="mit")
 
-    return write_bundle(trained, tmp_path_factory.mktemp("bundle") / "out", repo_id="someone/tiny", onnx=False)
+
+@pytest.fixture(scope="session")
+def exported(trained, bundle, tmp_path_factory):
+    """The model's folder with its graphs."""
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    shutil.copytree(trained, folder)
+    shutil.copytree(bundle.folder / "onnx", folder / "onnx")
+    return folder
 
 
 @pytest.fixture
 def fake_bundle(tmp_path):
     """Makes a folder of published names with content as small as can be."""
-    from textlstm.release.bundle import Bundle
 
     def make(word="one", **more):
         folder = tmp_path / f"bundle-{word}"

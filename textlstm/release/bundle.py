@@ -101,7 +101,7 @@ def write_bundle(
     else:
         (out / METRICS_FILE).write_text(run.model_dump_json(indent=1) + "\n", "utf-8")
         (out / RECIPE_FILE).write_text(public_recipe_yaml(run), "utf-8")
-    graphs = _add_onnx(source, out, notes) if onnx else ()
+    graphs = _add_onnx(source, out, classifier.label_names, notes) if onnx else ()
     figures = _figures(source, run, comparison)
     depths = len(depths_in_order(comparison)) if comparison else 1
     pictures = write_pictures(list(figures.values()), out, depths=depths) if figures else {}
@@ -188,21 +188,20 @@ def _drop_paths(out: Path) -> None:
             path.write_text(json.dumps(kept, indent=2, ensure_ascii=False, sort_keys=True) + "\n", "utf-8")
 
 
-def _add_onnx(source: Path, out: Path, notes: list[str]) -> tuple[str, ...]:
+def _add_onnx(source: Path, out: Path, label_names: list[str], notes: list[str]) -> tuple[str, ...]:
     """Add the ONNX files that answer as the model does; gives a sentence on each, none where there is no file."""
     if any(find_spec(name) is None for name in ("onnx", "onnxruntime", "onnxscript")):
         notes.append("The ONNX files are left out, because the extra is not installed: pip install 'textlstm[onnx]'.")
         return ()
-    from textlstm.inference.export import PARITY_NAME, export_onnx
     from textlstm.inference.model_files import ONNX_FOLDER
+    from textlstm.release.graphs import export_graphs
 
     folder = out / ONNX_FOLDER
     try:
-        written = export_onnx(source, out=folder, int8=True)
+        written = export_graphs(source, folder, label_names)
     except ModelError as error:  # an 8-bit file that answers otherwise is no reason not to publish the others
         notes.append(f"{error} The ONNX file of 8 bits is left out.")
-        written = export_onnx(source, out=folder)
-    (folder / PARITY_NAME).unlink()  # names the author's data; the card says what it says
+        written = export_graphs(source, folder, label_names, int8=False)
     return tuple(f"onnx/{file.path.name}, {file.parity.describe()}." for file in written)
 
 

@@ -121,7 +121,9 @@ def public_recipe_yaml(run: Run) -> str:
     return Recipe.model_validate(run.settings).to_yaml()
 
 
-def refuse_private(folder: Path, *, places: Iterable[Path] = (), own_names: Iterable[str] = ()) -> None:
+def refuse_private(
+    folder: Path, *, places: Iterable[Path] = (), own_names: Iterable[str] = (), published: str = _PUBLISHED
+) -> None:
     """Look through every file that is about to be published, and refuse all of them if one may not leave.
 
     Looked for: files of other kinds than a published model has; paths of home folders and of this machine; the names of
@@ -132,6 +134,7 @@ def refuse_private(folder: Path, *, places: Iterable[Path] = (), own_names: Iter
         folder: what is to be published.
         places: paths of this machine beside the usual ones, such as where the model lies.
         own_names: names that are public already, such as the account that is pushed to.
+        published: pattern of the files that may be there, by their paths below `folder`.
 
     Raises:
         HubError: something may not be published; the text says what and in which file.
@@ -140,7 +143,7 @@ def refuse_private(folder: Path, *, places: Iterable[Path] = (), own_names: Iter
     names = {name for name in _user_names() if name.lower() not in {own.lower() for own in own_names}}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not (path.is_dir() or re.fullmatch(_PUBLISHED, relative)):
+        if path.is_symlink() or not (path.is_dir() or re.fullmatch(published, relative)):
             raise HubError(
                 f"{relative} is no file of a published model; nothing was published. Remove it from the folder, or"
                 " publish it by hand."
