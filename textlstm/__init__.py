@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from textlstm.model import TextLSTMModel as TextLSTMModel
     from textlstm.recipe import Recipe as Recipe
     from textlstm.recipe_files import load_recipe as load_recipe
+    from textlstm.release.hub import push_to_hub as push_to_hub
     from textlstm.results import Run as Run
     from textlstm.text.checks import check_data as check_data
     from textlstm.text.datasets import load_data as load_data
@@ -43,6 +44,7 @@ _HOMES = {
     "finetune": "training.finetuning",
     "load_data": "text.datasets",
     "load_recipe": "recipe_files",
+    "push_to_hub": "release.hub",
     "read_runs": "experiment.runs",
     "run_recipe": "experiment.campaign",
     "train_tokenizer": "text.tokenization",

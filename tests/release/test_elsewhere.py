@@ -1,0 +1,109 @@
+"""A published folder where nobody has heard of textlstm: the card's programs run in two clean environments."""
+
+import json
+import os
+import subprocess
+import venv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from textlstm.inference.torch_classifier import TorchClassifier
+from textlstm.release.card import snippets
+from textlstm.text.encoding import encode_by
+
+pytestmark = pytest.mark.slow
+CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
+TEXTS = ["a good film", "the story was bad and bad", "unheard words", "good " * 300, "GOOD plot!", "", "电影 😀 bad"]
+PIP_SECONDS = 1800
+
+CHECK = """
+import importlib.util
+for name in {absent}:
+    assert importlib.util.find_spec(name) is None, name + " must be out of reach here"
+"""
+WRITE = """
+import json
+print("ANSWER" + json.dumps({shown}))
+"""
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """Makes a clean environment with packages by name, as pip is configured here."""
+
+    def make(*packages):
+        folder = tmp_path_factory.mktemp("environment") / "venv"
+        venv.create(folder, with_pip=True)
+        program = folder / "bin" / "python"
+        command = [program, "-m", "pip", "install", "--quiet", "-c", CONSTRAINTS, *packages]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False)
+        assert done.returncode == 0, done.stderr
+        return program
+
+    return make
+
+
+def run(program, code, place, home):
+    """Run a program in an environment, without network, and with nothing of this tree within reach."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HF_", "TEXTLSTM"))}
+    done = subprocess.run(
+        [program, "-I", "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=place,
+        env={**kept, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.split("ANSWER")[1])
+
+
+@pytest.fixture(scope="module")
+def expected(bundle):
+    """Logits of the weights here."""
+    classifier = TorchClassifier.load(bundle.folder, device="cpu")
+    encoded = encode_by(classifier.backend, TEXTS, unk_id=classifier.unk_id)
+    return classifier.logits(encoded, batch_tokens=4096, batch_rows=64), classifier.label_names
+
+
+def program_for(bundle, name, *, absent, shown):
+    """A program of the card, with other texts, that says what it found."""
+    code = snippets(str(bundle.folder), multi_label=False)[name]
+    assert '["First text.", "Second text."]' in code
+    code = code.replace('["First text.", "Second text."]', repr(TEXTS))
+    code = code.replace('Path("model")', f"Path({str(bundle.folder)!r})")
+    return CHECK.format(absent=absent) + code + WRITE.format(shown=shown)
+
+
+def test_transformers_and_torch_alone_give_the_same(build, bundle, expected, tmp_path):
+    program = build("torch", "transformers")
+    logits, names = expected
+    shown = "{'logits': logits.tolist(), 'answers': answers}"
+    found = run(
+        program, program_for(bundle, "transformers", absent=["textlstm"], shown=shown), tmp_path, tmp_path / "home"
+    )
+    np.testing.assert_allclose(np.array(found["logits"]), logits, atol=1e-5)
+    assert found["answers"] == [names[k] for k in logits.argmax(axis=1)]
+    piped = run(
+        program, program_for(bundle, "pipeline", absent=["textlstm"], shown="answers"), tmp_path, tmp_path / "home"
+    )
+    chances = np.exp(logits - logits.max(axis=1, keepdims=True))
+    chances /= chances.sum(axis=1, keepdims=True)
+    for answer, row in zip(piped, chances, strict=True):
+        assert answer[0]["label"] == names[row.argmax()]
+        assert {one["label"]: one["score"] for one in answer} == pytest.approx(
+            dict(zip(names, row.tolist(), strict=True)), abs=1e-5
+        )
+
+
+def test_onnxruntime_tokenizers_and_numpy_alone_give_the_same(build, bundle, expected, tmp_path):
+    program = build("onnxruntime", "tokenizers", "numpy")
+    logits, names = expected
+    shown = "{'logits': logits.tolist(), 'answers': answers}"
+    absent = ["textlstm", "torch", "transformers", "datasets"]
+    found = run(program, program_for(bundle, "onnx", absent=absent, shown=shown), tmp_path, tmp_path / "home")
+    np.testing.assert_allclose(np.array(found["logits"]), logits, atol=1e-5)
+    assert found["answers"] == [names[k] for k in logits.argmax(axis=1)]

@@ -1,0 +1,81 @@
+"""A real model's whole way: trained, pushed from the command line and from Python, pulled, asked again."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+import textlstm
+from textlstm.cli import app
+from textlstm.errors import ModelError, RunFolderError
+from textlstm.release.bundle import write_bundle
+from textlstm.release.hub import pull_from_hub
+from textlstm.training.finetuning import train
+
+# httpx2 deprecates how the Hub's client 2.4 hands it a file.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+REPO = "someone/tiny"
+TEXTS = ["a good film", "the bad story", "unheard words"]
+
+
+def test_the_bundle_has_all_that_a_stranger_needs(bundle):
+    assert set(bundle.files) == {
+        "README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "metrics.json",
+        "recipe.yaml", "configuration_textlstm.py", "modeling_textlstm.py", "layers.py", "dropout.py", "pooling.py",
+        "onnx/model.onnx", "onnx/model_quantized.onnx", "charts/reliability.png",
+    }  # fmt: skip
+    config = json.loads((bundle.folder / "config.json").read_text())
+    assert config["auto_map"]["AutoModelForSequenceClassification"].startswith("modeling_textlstm.")
+    assert "_name_or_path" not in config
+    assert bundle.notes == []
+
+
+def test_what_is_pulled_answers_as_what_was_trained(hub, bundle, trained, tmp_path):
+    """And what is pulled can be pushed again, with the same weights and figures."""
+    done = textlstm.push_to_hub(trained, REPO, endpoint=hub.url, onnx=False, message="First")
+    assert hub.history(REPO) == ["First", "initial commit"]
+    folder = pull_from_hub(REPO, tmp_path / "pulled", endpoint=hub.url, revision=done.commit)
+    here, there = (textlstm.Predictor.load(one, backend="torch") for one in (trained, folder))
+    for one, other in zip(here(TEXTS), there(TEXTS), strict=True):
+        assert one == other
+    assert (folder / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
+    again = write_bundle(folder, tmp_path / "again", repo_id=REPO, onnx=False, measure_speed=False)
+    for name in ("model.safetensors", "metrics.json", "recipe.yaml", "tokenizer.json", "config.json"):
+        assert (again.folder / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_what_training_returns_is_pushed_without_a_folder(hub, tiny_recipe, tiny_data, monkeypatch):
+    monkeypatch.setattr("textlstm.release.bundle.timed_forms", lambda config, folder: {})
+    trained = train(tiny_recipe(), tiny_data)
+    textlstm.push_to_hub(trained, REPO, endpoint=hub.url, onnx=False, private=True, license="mit")
+    files = hub.files(REPO)
+    assert hub.repos[REPO].private
+    assert json.loads(files["metrics.json"])["fingerprint"] == trained.run.fingerprint
+    assert b"license: mit" in files["README.md"]
+
+
+def test_a_dry_run_lists_what_would_be_sent_and_sends_nothing(hub, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("textlstm.release.bundle.timed_forms", lambda config, folder: {})
+    out = tmp_path / "out"
+    command = ["push", str(trained), REPO, "--dry-run", "--no-onnx", "--out", str(out)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    for path in out.rglob("*"):
+        assert path.is_dir() or path.relative_to(out).as_posix() in done.stdout
+    assert "nothing was sent" in done.stdout
+    assert hub.requests == []
+    again = CliRunner().invoke(app, command)
+    assert isinstance(again.exception, RunFolderError)
+    listed = CliRunner().invoke(app, [*command[:-1], str(tmp_path / "two"), "--json", "--quiet"])
+    assert json.loads(listed.stdout)["files"].keys() == {
+        p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()
+    }
+
+
+def test_a_folder_without_a_model_is_said(tmp_path):
+    with pytest.raises(ModelError, match="is no folder"):
+        write_bundle(tmp_path / "nothing", tmp_path / "out", repo_id=REPO)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="should hold a textlstm model"):
+        write_bundle(tmp_path / "empty", tmp_path / "out", repo_id=REPO)
+    assert not (tmp_path / "out").exists()
