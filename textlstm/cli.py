@@ -18,6 +18,7 @@ from textlstm.cli_advise import advise
 from textlstm.cli_calibrate import calibrate
 from textlstm.cli_distill import distill
 from textlstm.cli_export import export
+from textlstm.cli_find_rate import find_rate
 from textlstm.cli_grid import compare, run
 from textlstm.cli_inference import evaluate, predict
 from textlstm.cli_inspect import inspect
@@ -160,6 +161,7 @@ def train(
 
 
 app.command(short_help="Train a student on a teacher's scores.")(distill)
+app.command("find-rate", short_help="Find a learning rate by raising it.")(find_rate)
 app.command(short_help="Train language models on unlabeled text, to start classifiers from.")(pretrain)
 app.command(short_help="Score a model on labeled data.")(evaluate)
 app.command(short_help="Label texts with a model.")(predict)
