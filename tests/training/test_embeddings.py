@@ -139,6 +139,9 @@ def test_distilled_rows_are_the_encoders_outputs_and_not_its_input_embeddings(ti
     assert "input embeddings of a model" in plain[1].vectors.notes[0]
     assert "outputs of an encoder, word by word" in distilled[1].vectors.notes[0]
     assert distilled[0][LOST].any()  # an encoder misses nothing
+    settings = {**base, "embeddings.distill": True, "embeddings.missing": "zero"}
+    rows, prepared = rows_of(tiny_recipe(settings), tiny_data)
+    assert not rows[prepared.tokenizer.unk_token].any()  # but a special token is no word
 
 
 def test_distillation_centers_reduces_and_weighs_by_frequency(encoder):

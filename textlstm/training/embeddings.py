@@ -74,6 +74,8 @@ def pretrained_embeddings(
     if kind == "WordLevel":
         vectors = _vectors(recipe, tokens, counts)
         rows, ranks = vectors.rows, vectors.ranks
+        if part.distill:
+            ranks[tokenizer.all_special_ids] = MISSING  # an encoder would read their names as words
         notes = [*vectors.report.describe(), *coverage_of(tokens, counts, ranks).describe()]
     elif same is not None:
         rows, ranks = same.rows, same.ranks
@@ -102,6 +104,7 @@ def pretrained_embeddings(
             f"embeddings.source {part.source} holds a vector for none of the {len(tokens):,} words of the vocabulary;"
             " it is likely of another language, or of another kind than it seems."
         )
+    rows[~found] = 0.0
     fitted = fit_width(rows, found, width=width, method=part.projection, seed=stream(recipe.seed, "projection"))
     scaled = fit_scale(fitted.rows, found, deviation=part.scale)
     filled = fill_missing(scaled, found, method=part.missing, seed=stream(recipe.seed, "missing vectors"))
