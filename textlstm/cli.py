@@ -27,6 +27,7 @@ from textlstm.cli_recipes import recipes_app
 from textlstm.cli_release import demo, pull, push
 from textlstm.cli_runs import report, status
 from textlstm.cli_serve import serve
+from textlstm.cli_tune import tune
 from textlstm.errors import TextLSTMError
 
 app = typer.Typer(
@@ -163,6 +164,7 @@ def train(
 app.command(short_help="Train a student on a teacher's scores.")(distill)
 app.command("find-rate", short_help="Find a learning rate by raising it.")(find_rate)
 app.command(short_help="Train language models on unlabeled text, to start classifiers from.")(pretrain)
+app.command(short_help="Search for settings that suit your data.")(tune)
 app.command(short_help="Score a model on labeled data.")(evaluate)
 app.command(short_help="Label texts with a model.")(predict)
 app.command(short_help="Publish a model on the Hub.")(push)

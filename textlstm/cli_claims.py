@@ -14,7 +14,7 @@ from textlstm.recipe import Recipe
 from textlstm.recipe_files import load_recipe, parse_override
 
 if TYPE_CHECKING:
-    from textlstm.analysis.claims.campaign import ClaimPlan
+    from textlstm.analysis.claims.planning import ClaimPlan
 
 ALL = "all"
 """The claim that stands for every one of them."""
@@ -98,7 +98,8 @@ def _folder_name(recipe: Recipe, changes: dict[str, Any]) -> Path:
 
 def _show_plans(recipe: Recipe, *, full: bool, changes: dict[str, Any]) -> None:
     """Print plan, hash and minutes of a claim, or of all."""
-    from textlstm.analysis.claims.campaign import CLAIMS, plan_claim
+    from textlstm.analysis.claims.campaign import CLAIMS
+    from textlstm.analysis.claims.planning import plan_claim
 
     assert recipe.claim is not None  # noqa: S101 - asked with claims only
     chosen = [load_recipe(f"claims/{name}") for name in CLAIMS] if recipe.claim.name == ALL else [recipe]

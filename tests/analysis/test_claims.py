@@ -1,4 +1,4 @@
-"""Claims: the verdict's rule, what is stated before the run, whose settings win, and a round in which one claim fails."""
+"""Claims: the verdict's rule, what is stated first, whose settings win, and a round in which one claim fails."""
 
 import json
 import math
@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textlstm.analysis.claims import campaign
-from textlstm.analysis.claims.campaign import CLAIMS, planned_recipe, run_all_claims, run_claim
+from textlstm.analysis.claims.campaign import CLAIMS, run_all_claims, run_claim
 from textlstm.analysis.claims.effects import written
 from textlstm.analysis.claims.finding import Effect, Finding, looks_large, verdict
+from textlstm.analysis.claims.planning import planned_recipe
 from textlstm.analysis.claims.record import ClaimReport, claim_hash
 from textlstm.errors import DataError, RecipeError
 from textlstm.recipe import validate
@@ -167,5 +168,5 @@ def test_every_claim_has_a_recipe_and_a_measurement():
         recipe = load_recipe(f"claims/{name}")
         assert recipe.claim.name == name
         assert callable(campaign._measure_of(name))
-    with pytest.raises(RecipeError, match="claim.name should be one of"):
+    with pytest.raises(RecipeError, match=r"claim\.name should be one of"):
         campaign._measure_of("luck")

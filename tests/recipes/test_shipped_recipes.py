@@ -25,6 +25,7 @@ NAMES = sorted(
 )
 CLAIMS = {
     "claims/all": 11,
+    "claims/capacity": 11,
     "claims/cost": 11,
     "claims/data-hunger": 11,
     "claims/gradients": 11,
@@ -32,6 +33,7 @@ CLAIMS = {
     "claims/long-range": 2,
     "claims/overfitting": 11,
     "claims/representations": 11,
+    "claims/tuning": 11,
 }
 """Recipes that put a claim to the test, which have plans and no protocol of their own; classes as in `CLASSES`."""
 CLASSES = {

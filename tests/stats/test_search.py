@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textlstm.errors import RunFolderError
-from textlstm.stats.search import expected_best, search_curve
+from textlstm.stats.search import expected_best, expected_chosen, search_curve
 
 scores = st.lists(st.integers(0, 6).map(float), min_size=1, max_size=8)  # few values, so ties are common
 
@@ -34,6 +34,26 @@ def test_expected_best_rises_from_the_mean_to_the_maximum_in_any_order(values, r
     assert (np.diff(found) >= -1e-9).all()
     random.shuffle(values)
     assert expected_best(np.array(values)) == pytest.approx(found, abs=1e-9)
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.floats(0, 1)), min_size=1, max_size=7, unique_by=lambda pair: pair[0]))
+@settings(deadline=None)
+def test_what_the_chosen_scores_is_the_mean_over_all_subsets(trials):
+    validation, test = (np.array(column, dtype=float) for column in zip(*trials, strict=True))
+    found = expected_chosen(validation, test)
+    for k in range(1, len(trials) + 1):
+        expected = np.mean([max(subset)[1] for subset in itertools.combinations(trials, k)])
+        assert found[k - 1] == pytest.approx(expected, abs=1e-12)
+    assert expected_chosen(validation, validation) == pytest.approx(expected_best(validation))
+
+
+def test_searches_are_averaged_side_by_side():
+    rng = np.random.default_rng(0)
+    validation, test = rng.random((2, 3, 5)), rng.random((2, 3, 5))
+    found = expected_chosen(validation, test)
+    assert found[1, 2] == pytest.approx(expected_chosen(validation[1, 2], test[1, 2]))
+    with pytest.raises(ValueError, match="one finite figure"):
+        expected_chosen(validation, test[0])
 
 
 def test_many_trials_do_not_overflow():

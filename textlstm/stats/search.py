@@ -56,6 +56,31 @@ def expected_best(values: Floats) -> Floats:
     return np.asarray(_weights(values.size) @ np.sort(values), dtype=np.float64)
 
 
+def expected_chosen(validation: Floats, scores: Floats) -> Floats:
+    """Average what the configuration scores that is chosen from k trials, over all subsets of size k, for every k.
+
+    Chosen is the trial with the best validation score; what it scores elsewhere, on test, is averaged with the weights
+    of `expected_best` (Tang et al. 2020, ACL, arXiv 2004.13705). Unlike that, it need not rise with k.
+
+    Args:
+        validation: (..., trials) figures that trials are chosen by; higher is better, and of equals a later one wins.
+        scores: (..., trials) what the same trials score.
+
+    Returns:
+        (..., trials) expected score of the one that is chosen from 1, 2, ... trials.
+
+    Raises:
+        ValueError: shapes differ, there are no trials, or a figure is not finite.
+    """
+    if validation.shape != scores.shape or not (np.isfinite(validation).all() and np.isfinite(scores).all()):
+        raise ValueError("validation and scores are one finite figure a trial each")
+    if validation.ndim == 0 or validation.shape[-1] == 0:
+        raise ValueError("a search has one trial or more")
+    order = np.argsort(validation, axis=-1, kind="stable")
+    weights = _weights(validation.shape[-1])
+    return np.asarray(np.take_along_axis(scores, order, axis=-1) @ weights.T, dtype=np.float64)
+
+
 def search_curve(
     validation: Floats,
     *,

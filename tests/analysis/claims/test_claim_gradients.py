@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from textlstm.analysis.claims.effects import weakest_link
 from textlstm.analysis.claims.finding import Effect, verdict
-from textlstm.analysis.claims.gradients import LINKS, measure, weakest_link
+from textlstm.analysis.claims.gradients import LINKS, measure
 from textlstm.errors import RecipeError
 from textlstm.recipe_files import load_recipe
 

@@ -2,66 +2,22 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from textlstm.analysis.claims.long_range import (
-    HalfDistance,
-    bounded_effect,
-    distance_effect,
-    doublings,
-    half_distance,
-    measure,
-    recall_at,
-)
+from textlstm.analysis.claims.censored import Crossing
+from textlstm.analysis.claims.long_range import distance_effect, measure, recall_at
 from textlstm.errors import RecipeError
 from textlstm.recipe_files import load_recipe
 from textlstm.text.corpora import generate
 
-LADDER = [4, 8, 16, 32]
 
-
-@given(st.floats(2.1, 4.9))
-def test_a_curve_that_is_straight_in_the_logarithm_is_crossed_where_it_crosses(place):
-    curve = 0.75 - 0.1 * (np.log2(LADDER) - place)
-    half = half_distance(LADDER, curve, middle=0.75)
-    assert half.low == half.high == pytest.approx(place)
-
-
-@given(st.lists(st.floats(0.0, 1.0), min_size=4, max_size=4))
-def test_the_distance_lies_in_its_bounds_and_grows_with_accuracy(accuracy):
-    half = half_distance(LADDER, accuracy, middle=0.75)
-    better = half_distance(LADDER, np.minimum(1.0, np.array(accuracy) + 0.1), middle=0.75)
-    assert 0.0 <= half.low <= half.high
-    assert better.low >= half.low - 1e-9
-    assert better.high >= half.high - 1e-9
-
-
-def test_curves_that_never_cross_are_censored():
-    assert half_distance(LADDER, [0.9, 0.9, 0.8, 0.76], middle=0.75) == HalfDistance(5.0, np.inf)
-    assert half_distance(LADDER, [0.5, 0.5, 0.5, 0.5], middle=0.75) == HalfDistance(0.0, 2.0)
-
-
-def test_censoring_opens_the_side_that_is_not_known():
-    known, beyond = HalfDistance(3.0, 3.0), HalfDistance(5.0, np.inf)
-    deep_beyond = bounded_effect("gain", doublings([known] * 3, [beyond] * 3), unit="doublings")
-    assert (deep_beyond.low, deep_beyond.high) == (2.0, np.inf)
-    both_beyond = bounded_effect("gain", doublings([beyond] * 3, [beyond] * 3), unit="doublings")
-    assert (both_beyond.low, both_beyond.high) == (-np.inf, np.inf)
-    assert np.isnan(both_beyond.value)
+def test_a_distance_beyond_the_ladder_is_open_upwards():
+    known, beyond = Crossing(3.0, 3.0), Crossing(5.0, np.inf)
     words = distance_effect("1 layer", [known, known, beyond])
     assert np.isinf(words.high)
     assert words.value == pytest.approx(2 ** (11 / 3))
     assert "1 of 3" in words.note
-
-
-def test_exact_figures_get_the_interval_of_student():
-    seeds = [HalfDistance(value, value) for value in (1.0, 2.0, 4.0)]
-    found = bounded_effect("gain", seeds, unit="doublings")
-    reach = 4.302653 * np.std([1, 2, 4], ddof=1) / np.sqrt(3)
-    assert (found.value, found.low, found.high) == pytest.approx((7 / 3, 7 / 3 - reach, 7 / 3 + reach), rel=1e-5)
 
 
 def test_the_distance_of_the_corpus_is_replaced():

@@ -80,6 +80,52 @@ def by_distance_figure(
     return _series_figure(rows, x, "distance", name, title, axis, alt_text, caption, zero)
 
 
+def by_compute_figure(
+    rows: Sequence[Row], *, name: str, title: str, axis: str, alt_text: str, caption: str = ""
+) -> Figure:
+    """Draw a figure by operations of training, one line a series.
+
+    Args:
+        rows: with `compute` (operations), `value`, `low`, `high`, `series` and `words`; ends may be None.
+        name: of the figure.
+        title: a few words.
+        axis: title of the vertical axis.
+        alt_text: what it shows.
+        caption: how to read it.
+
+    Returns:
+        The figure.
+    """
+    x = alt.X(
+        "compute:Q",
+        title="operations of training (log scale)",
+        scale=alt.Scale(type="log", nice=False, padding=14),
+        axis=alt.Axis(format=".0e", grid=False, labelOverlap="greedy"),
+    )
+    return _series_figure(rows, x, "compute", name, title, axis, alt_text, caption, False)
+
+
+def by_level_figure(
+    rows: Sequence[Row], *, name: str, title: str, axis: str, alt_text: str, caption: str = ""
+) -> Figure:
+    """Draw a figure by level of nesting, one line a series.
+
+    Args:
+        rows: with `level`, `value`, `low`, `high`, `series` and `words`; ends may be None.
+        name: of the figure.
+        title: a few words.
+        axis: title of the vertical axis.
+        alt_text: what it shows.
+        caption: how to read it.
+
+    Returns:
+        The figure.
+    """
+    levels = sorted({int(row["level"]) for row in rows})
+    x = alt.X("level:O", title="level of nesting", sort=levels, axis=alt.Axis(labelAngle=0))
+    return _series_figure(rows, x, "level", name, title, axis, alt_text, caption, False)
+
+
 def _series_figure(
     rows: Sequence[Row],
     x: alt.X,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from textlstm.analysis.claims.effects import written
 from textlstm.analysis.claims.finding import Finding, looks_large, verdict
 from textlstm.analysis.claims.pages import write_all_page, write_claim_page
+from textlstm.analysis.claims.planning import planned_recipe
 from textlstm.analysis.claims.record import (
     ALL_FILE,
     CLAIM_FILE,
@@ -18,7 +18,6 @@ from textlstm.analysis.claims.record import (
     ClaimReport,
     ClaimsRow,
     EffectRecord,
-    Statement,
     answer_of,
     lay_down,
     state,
@@ -33,116 +32,18 @@ Tell = Callable[[str], None]
 Measure = Callable[..., Finding]
 """`measure(recipe, folder, *, seeds, preview, tell)`."""
 
-CLAIMS = ("cost", "data-hunger", "gradients", "long-range", "overfitting", "representations")
-"""Those that can be measured, in the order in which `claims/all` measures them."""
-_COST_MINUTES = 0.3
-"""Of one repeat of the cost claim, about."""
-_OF_THE_OLD_DATA = ("mirror", "config", "revision", "text_columns", "label_column", "label_names", "label_separator")
-
-
-@dataclass(frozen=True)
-class ClaimPlan:
-    """What a claim would measure.
-
-    Attributes:
-        recipe: as it is carried out.
-        statement: what would be laid down.
-        runs: models that would be trained, at most.
-        minutes: estimated time of that on this machine.
-        notes: what was fitted to the data.
-    """
-
-    recipe: Recipe
-    statement: Statement
-    runs: int
-    minutes: float
-    notes: list[str]
-
-
-def planned_recipe(
-    recipe: Recipe, *, full: bool, settings: Mapping[str, Any] | None = None
-) -> tuple[Recipe, list[str]]:
-    """Apply a claim's plan, and then what the user has set, which wins.
-
-    Args:
-        recipe: of a claim.
-        full: whether `full` is the plan, else `preview`.
-        settings: recipe keys by dotted name; "data" stands for "data.source", and another source takes nothing over
-            that belongs to the recipe's own.
-
-    Returns:
-        The recipe as it is carried out, and sentences on what was fitted to the data.
-
-    Raises:
-        RecipeError: the recipe puts no claim to the test, or a setting does not fit.
-        DataError: the user's data cannot be read.
-    """
-    if recipe.claim is None:
-        raise RecipeError(
-            f"{recipe.name} has no `claim:` part, so there is nothing to put to the test; run a claims/ recipe."
-        )
-    chosen = recipe.planned(recipe.claim.full if full else recipe.claim.preview)
-    changes = dict(settings or {})
-    source = changes.pop("data", changes.pop("data.source", None))
-    notes: list[str] = []
-    if source is not None and recipe.claim.keeps_data:
-        notes.append(f"{recipe.name} is measured on its own generated data, {recipe.data.source}, not on {source}.")
-        changes = {key: value for key, value in changes.items() if not key.startswith("data.")}
-    elif source is not None:
-        changes = {"data.source": source, **{f"data.{key}": None for key in _OF_THE_OLD_DATA}, **changes}
-    chosen = chosen.override(changes)
-    if source is not None and not recipe.claim.keeps_data and "grid.sizes" not in changes:
-        chosen = _fit_sizes(chosen, notes)
-    return chosen, notes
-
-
-def _fit_sizes(recipe: Recipe, notes: list[str]) -> Recipe:
-    """Leave out the sizes that the user's data cannot give."""
-    from textlstm.text.protocol import load_recipe_data, with_test_split
-
-    if not any(isinstance(size, int) for size in recipe.grid.sizes or []):
-        return recipe
-    rows = len(with_test_split(load_recipe_data(recipe)).splits["train"])
-    sizes = list(recipe.grid.sizes or [])
-    kept = [size for size in sizes if isinstance(size, str) or size <= rows]
-    if kept == sizes:
-        return recipe
-    notes.append(
-        f"{recipe.data.source} has {rows:,} training rows, so that the sizes are {kept or ['full']}, not {sizes}."
-    )
-    return recipe.override({"grid.sizes": kept or ["full"]})
-
-
-def plan_claim(recipe: Recipe, *, full: bool, settings: Mapping[str, Any] | None = None) -> ClaimPlan:
-    """Say what a claim would measure, without measuring it.
-
-    Args:
-        recipe: of a claim.
-        full: whether `full` is the plan, else `preview`.
-        settings: as `planned_recipe` takes them.
-
-    Returns:
-        Plan, statement and minutes; trials of a search are counted, and runs that follow it.
-
-    Raises:
-        RecipeError: the recipe puts no claim to the test, or a setting does not fit.
-        DataError: the data cannot be read, or a size does not fit it.
-    """
-    from textlstm.analysis.claims.grids import OWN, claim_campaign
-    from textlstm.experiment.capacity import choose_workers
-
-    chosen, notes = planned_recipe(recipe, full=full, settings=settings)
-    assert chosen.claim is not None  # noqa: S101 - planned_recipe has refused it
-    statement = state(chosen, preview=not full)
-    if chosen.claim.name == "cost":  # trains nothing to an end
-        return ClaimPlan(chosen, statement, 0, _COST_MINUTES * len(chosen.seeds), notes)
-    _, cells = claim_campaign(chosen, {OWN: {}, **chosen.claim.variants})
-    runs = {cell.path: cell.work for _, cell in cells}
-    if "tuned" in chosen.grid.controls:
-        searched = [cell for _, cell in cells if cell.others.get("trial") == 0]
-        runs |= {cell.path / str(seed): cell.work for cell in searched for seed in chosen.seeds}
-    workers = choose_workers(threads=chosen.threads, device=chosen.device)[0]
-    return ClaimPlan(chosen, statement, len(runs), sum(runs.values()) / workers / 60, notes)
+CLAIMS = (
+    "hierarchy",
+    "capacity",
+    "representations",
+    "long-range",
+    "overfitting",
+    "cost",
+    "tuning",
+    "gradients",
+    "data-hunger",
+)
+"""In the order in which `claims/all` measures them."""
 
 
 def run_claim(
@@ -294,6 +195,18 @@ def _measure_of(name: str) -> Measure:
             from textlstm.analysis.claims.data_hunger import measure as data_hunger
 
             return data_hunger
+        case "hierarchy":
+            from textlstm.analysis.claims.hierarchy import measure as hierarchy
+
+            return hierarchy
+        case "capacity":
+            from textlstm.analysis.claims.capacity import measure as capacity
+
+            return capacity
+        case "tuning":
+            from textlstm.analysis.claims.tuning import measure as tuning
+
+            return tuning
         case "gradients":
             from textlstm.analysis.claims.gradients import measure as gradients
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,34 @@ def weaker(effects: Sequence[Effect]) -> Effect:
         The one whose interval begins lowest.
     """
     return min(effects, key=lambda effect: effect.low)
+
+
+def weakest_link(name: str, links: Mapping[str, Effect], thresholds: Mapping[str, float]) -> Effect:
+    """Join effects that a claim asserts all at once, each in multiples of its own threshold.
+
+    All of them lie above their thresholds where the lowest lower bound lies above 1; one of them surely does not where
+    the lowest upper bound lies below it. Each bound keeps its own error rate (Berger 1982).
+
+    Args:
+        name: of the joint effect.
+        links: effects by key.
+        thresholds: by the same keys, above 0.
+
+    Returns:
+        The lowest value, lower bound and upper bound among the scaled effects.
+    """
+    scaled = {key: tuple(end / thresholds[key] for end in (e.value, e.low, e.high)) for key, e in links.items()}
+    value, low, high = (min(ends) for ends in zip(*scaled.values(), strict=True))
+    weakest = min(scaled, key=lambda key: scaled[key][0])
+    return Effect(
+        name=name,
+        value=value,
+        low=low,
+        high=high,
+        unit="times its threshold",
+        seeds=min(effect.seeds for effect in links.values()),
+        note=f"the weakest is: {links[weakest].name}, {written(links[weakest])}",
+    )
 
 
 def written(effect: Effect) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from textlstm.analysis.charts.claim_curves import by_depth_figure
 from textlstm.analysis.charts.layers import gain_map
-from textlstm.analysis.claims.effects import effect_over_seeds, effect_over_texts, written
+from textlstm.analysis.claims.effects import effect_over_seeds, effect_over_texts, weakest_link
 from textlstm.analysis.claims.finding import Effect, Finding
 from textlstm.analysis.claims.grids import OWN, Place, Trained, train_variants
 from textlstm.analysis.diagnostics.notes import Notes, read_notes, train_watched
@@ -95,34 +95,6 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
             f"Another remedy, more than {deep} layers, or longer texts, if reach was lost there and bringing it back"
             f" raised the score by more than {thresholds['score_gained']:g} points over what it brings at {shallow}."
         ),
-    )
-
-
-def weakest_link(name: str, links: Mapping[str, Effect], thresholds: Mapping[str, float]) -> Effect:
-    """Join effects that a claim asserts all at once, each in multiples of its own threshold.
-
-    All of them lie above their thresholds where the lowest lower bound lies above 1; one of them surely does not where
-    the lowest upper bound lies below it. Each bound keeps its own error rate (Berger 1982).
-
-    Args:
-        name: of the joint effect.
-        links: effects by key.
-        thresholds: by the same keys, above 0.
-
-    Returns:
-        The lowest value, lower bound and upper bound among the scaled effects.
-    """
-    scaled = {key: tuple(end / thresholds[key] for end in (e.value, e.low, e.high)) for key, e in links.items()}
-    value, low, high = (min(ends) for ends in zip(*scaled.values(), strict=True))
-    weakest = min(scaled, key=lambda key: scaled[key][0])
-    return Effect(
-        name=name,
-        value=value,
-        low=low,
-        high=high,
-        unit="times its threshold",
-        seeds=min(effect.seeds for effect in links.values()),
-        note=f"the weakest is: {links[weakest].name}, {written(links[weakest])}",
     )
 
 

@@ -128,10 +128,27 @@ def claim_campaign(recipe: Recipe, variants: Variants | None = None) -> tuple[Ca
     """
     if recipe.grid.folds:
         raise RecipeError("A claim is measured on one test split, and grid.folds asks for several; leave it out.")
+    campaign = prepare_campaign(recipe.model_copy(update={"claim": None}))
+    return campaign, plan_variants(recipe, campaign, variants or {OWN: {}})
+
+
+def plan_variants(recipe: Recipe, campaign: Campaign, variants: Variants) -> list[tuple[str, Cell]]:
+    """Lay out a grid under several settings.
+
+    Args:
+        recipe: with its grid.
+        campaign: of the recipe, for what planning needs to know of the data.
+        variants: settings that are compared.
+
+    Returns:
+        Every cell with the name of its variant, all of one seed before the next.
+
+    Raises:
+        RecipeError: a variant does not fit the recipe.
+    """
     plain = recipe.model_copy(update={"claim": None})
-    campaign = prepare_campaign(plain)
     cells: list[tuple[str, Cell]] = []
-    for name, changes in (variants or {OWN: {}}).items():
+    for name, changes in variants.items():
         if touched := [key for key in changes if key.startswith(("data.", "grid."))]:
             raise RecipeError(
                 f"A variant is trained on the recipe's own grid and data, and {name!r} sets {touched[0]}."
@@ -140,7 +157,29 @@ def claim_campaign(recipe: Recipe, variants: Variants | None = None) -> tuple[Ca
         cells += [(name, replace(cell, path=_folder_of(name) / cell.path)) for cell in planned]
     order = {seed: number for number, seed in enumerate(recipe.seeds)}
     cells.sort(key=lambda item: order.get(item[1].seed, 0))
-    return campaign, cells
+    return cells
+
+
+def grid_work(recipe: Recipe, variants: Variants) -> list[float]:
+    """Estimate what a claim's grid takes.
+
+    Args:
+        recipe: with its grid.
+        variants: settings that are compared.
+
+    Returns:
+        Seconds of each run, those included that follow a search.
+
+    Raises:
+        DataError: the data cannot be read, or a size does not fit it.
+        RecipeError: a variant does not fit the recipe.
+    """
+    _, cells = claim_campaign(recipe, variants)
+    runs = {cell.path: cell.work for _, cell in cells}
+    if "tuned" in recipe.grid.controls:
+        searched = [cell for _, cell in cells if cell.others.get("trial") == 0]
+        runs |= {cell.path / str(seed): cell.work for cell in searched for seed in recipe.seeds}
+    return list(runs.values())
 
 
 def train_variants(
@@ -170,39 +209,63 @@ def train_variants(
         TrainingError: no seed is finished at every place.
     """
     campaign, cells = claim_campaign(recipe, variants)
+    names = {cell.path: name for name, cell in cells}
+    finished, done = train_cells(recipe, folder, campaign, [cell for _, cell in cells], tell=tell, train_one=train_one)
+    if "tuned" in recipe.grid.controls:
+        tuned = _tuned_cells(recipe, campaign, folder, variants or {OWN: {}}, finished)
+        tell(f"The search is done; {len(tuned)} runs with the settings that it chose follow.")
+        names |= {cell.path: name for name, cell in tuned}
+        more, final = train_cells(recipe, folder, campaign, [cell for _, cell in tuned], tell=tell, train_one=train_one)
+        finished += more
+        done = Sweep(done.runs + final.runs, done.failures + final.failures)
+    return _gather([(names[cell.path], cell, run) for cell, run in finished], folder, done, campaign.notes)
+
+
+def train_cells(
+    recipe: Recipe,
+    folder: Path,
+    campaign: Campaign,
+    cells: Sequence[Cell],
+    *,
+    tell: Callable[[str], None],
+    train_one: TrainOne | None = None,
+) -> tuple[list[tuple[Cell, Run]], Sweep]:
+    """Train the cells that are not finished yet, side by side where there are processors.
+
+    Args:
+        recipe: whose threads and device the cells have.
+        folder: of the runs.
+        campaign: with the data.
+        cells: of one plan.
+        tell: is told how it goes.
+        train_one: trains one cell, as `TrainCell` takes it; the plain way where None.
+
+    Returns:
+        The cells that have a run, each with it, and the sweep with what failed.
+
+    Raises:
+        RunFolderError: the folder holds runs with other settings or of other data.
+    """
     workers, note = choose_workers(threads=recipe.threads, device=recipe.device)
     for sentence in [*campaign.notes, *([note] if note else [])]:
         tell(sentence)
-    minutes = sum({cell.path: cell.work for _, cell in cells}.values()) / workers / 60
-    tell(f"{len({cell.path for _, cell in cells})} runs, about {minutes:.0f} minutes.")
-    names = {cell.path: name for name, cell in cells}
+    work = {cell.path: cell.work for cell in cells}
+    tell(f"{len(work)} runs, about {sum(work.values()) / workers / 60:.0f} minutes.")
+    counter = _Counter(len(work), tell)
     with TrainCell(campaign.data, root=folder, train_one=train_one) as run_cell:
-
-        def sweep(planned: Sequence[Cell]) -> Sweep:
-            counter = _Counter(len({cell.path for cell in planned}), tell)
-            return run_grid(
-                recipe,
-                folder,
-                run_cell=run_cell,
-                executor=Processes(workers),
-                cells=planned,
-                data_fingerprint=campaign.data.fingerprint,
-                listener=counter.done,
-                on_failure=counter.failed,
-                on_wait=tell,
-            )
-
-        planned = [cell for _, cell in cells]
-        done = sweep(planned)
-        finished = list(zip(_finished(planned, done), done.runs, strict=True))
-        if "tuned" in recipe.grid.controls:
-            tuned = _tuned_cells(recipe, campaign, folder, variants or {OWN: {}}, finished)
-            tell(f"The search is done; {len(tuned)} runs with the settings that it chose follow.")
-            names |= {cell.path: name for name, cell in tuned}
-            final = sweep([cell for _, cell in tuned])
-            finished += zip(_finished([cell for _, cell in tuned], final), final.runs, strict=True)
-            done = Sweep(done.runs + final.runs, done.failures + final.failures)
-    return _gather([(names[cell.path], cell, run) for cell, run in finished], folder, done, campaign.notes)
+        done = run_grid(
+            recipe,
+            folder,
+            run_cell=run_cell,
+            executor=Processes(workers),
+            cells=cells,
+            data_fingerprint=campaign.data.fingerprint,
+            listener=counter.done,
+            on_failure=counter.failed,
+            on_wait=tell,
+        )
+    failed = {cell.path for cell, _ in done.failures}
+    return list(zip([cell for cell in cells if cell.path not in failed], done.runs, strict=True)), done
 
 
 def _tuned_cells(
@@ -222,12 +285,6 @@ def _tuned_cells(
         planned = plan_tuned(plain.override(dict(changes)), campaign.facts, chosen)
         cells += [(name, replace(cell, path=_folder_of(name) / cell.path)) for cell in planned]
     return cells
-
-
-def _finished(cells: Sequence[Cell], done: Sweep) -> list[Cell]:
-    """The cells that have a run, in the order of `done.runs`."""
-    failed = {cell.path for cell, _ in done.failures}
-    return [cell for cell in cells if cell.path not in failed]
 
 
 def _gather(found: Sequence[tuple[str, Cell, Run]], folder: Path, done: Sweep, notes: Sequence[str]) -> Trained:

@@ -1,7 +1,7 @@
 """A1: does each layer hold another level of abstraction, from surface facts below to abstract ones above?
 
-Linear probes ask every level of a trained stack for abstract facts (the label; on ListOps nesting depth and the value so
-far) and for surface facts (which word, at which place, how long the text). What is estimated is how much higher the
+Linear probes ask every level of a trained stack for abstract facts (the label; on ListOps nesting depth and the value
+so far) and for surface facts (which word, at which place, how long the text). What is estimated is how much higher the
 abstract facts have their center of gravity than the surface facts, minus the same in a stack that was never trained:
 states that have passed through more layers hold less of a word and more of its context without any learning.
 """
@@ -221,7 +221,7 @@ def _chart(rows: Sequence[dict[str, Any]], stack: str, depth: int) -> Figure:
         name=f"hierarchy-{stack}",
         title=f"What each level holds, {stack} stack",
         axis="selectivity",
-        alt_text=f"Selectivity of linear probes by level of {depth} layers, one line a fact. Centers of gravity: {told}.",
+        alt_text=f"Selectivity of linear probes by level of {depth} layers, one line a fact. Centers: {told}.",
         caption="Level 0 is the word embeddings. Selectivity is accuracy (R squared for length and position) minus that"
         " of the control task; bars are 95 % intervals over seeds.",
         zero=True,

@@ -11,7 +11,6 @@ middle at the end of the ladder is censored there: its distance is longer, nobod
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textlstm.analysis.charts.claim_curves import by_distance_figure
+from textlstm.analysis.claims.censored import Crossing, bounded_effect, doublings, falls_below
 from textlstm.analysis.claims.effects import effect_over_seeds
 from textlstm.analysis.claims.finding import Effect, Finding
-from textlstm.analysis.claims.grids import OWN, Place, Trained, train_variants
+from textlstm.analysis.claims.grids import OWN, Place, Trained, grid_work, train_variants
 from textlstm.analysis.figures import Figure
 from textlstm.errors import RecipeError, TrainingError
 from textlstm.recipe import Recipe
@@ -29,24 +29,6 @@ from textlstm.recipe import Recipe
 Floats = NDArray[np.float64]
 Stack = tuple[str, int]
 """Name of the settings, and layers."""
-
-
-@dataclass(frozen=True)
-class HalfDistance:
-    """Where a stack's accuracy falls to the middle between chance and perfect.
-
-    Attributes:
-        low: base-2 logarithm of the shortest distance that it can be.
-        high: of the longest; infinite where the ladder ended first.
-    """
-
-    low: float
-    high: float
-
-    @property
-    def censored(self) -> bool:
-        """Whether the ladder ended first."""
-        return bool(np.isinf(self.high))
 
 
 def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Callable[[str], None]) -> Finding:
@@ -92,7 +74,7 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     curves = _shared_seeds(runs)
     middle = (1 + chance) / 2
     halves = {
-        stack: [half_distance(distances, scores, middle=middle) for scores in found] for stack, found in curves.items()
+        stack: [falls_below(distances, scores, level=middle) for scores in found] for stack, found in curves.items()
     }
     gain = doublings(halves[OWN, shallow], halves[OWN, deep])
     main = bounded_effect(
@@ -124,6 +106,30 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     )
 
 
+def planned_work(recipe: Recipe) -> list[float]:
+    """Estimate what the claim's runs take.
+
+    Args:
+        recipe: as it is carried out.
+
+    Returns:
+        Seconds of each run.
+
+    Raises:
+        RecipeError: the data is not `recall`, or an option is wrong.
+    """
+    distances, beside_seeds = _options(recipe)
+    variants = dict(recipe.claim.variants) if recipe.claim is not None else {}
+    seconds = []
+    for distance in distances:
+        at_distance = recipe.override({"data.source": recall_at(recipe.data.source, distance)})
+        seconds += grid_work(at_distance, {OWN: {}})
+        if variants and beside_seeds:
+            fewer = at_distance.override({"grid.seeds": recipe.seeds[:beside_seeds]})
+            seconds += grid_work(fewer, variants)
+    return seconds
+
+
 def recall_at(source: str, distance: int) -> str:
     """Write a `recall` corpus with another distance.
 
@@ -139,77 +145,7 @@ def recall_at(source: str, distance: int) -> str:
     return f"{name}:{','.join([*kept, f'distance={distance}'])}"
 
 
-def half_distance(distances: Sequence[int], accuracy: Sequence[float] | Floats, *, middle: float) -> HalfDistance:
-    """Find where accuracy falls below the middle.
-
-    Args:
-        distances: rising, in words.
-        accuracy: at each distance, a share.
-        middle: between chance and perfect.
-
-    Returns:
-        The crossing of the isotonic fit, linear in the logarithm of the distance. From 1 word to the first distance
-        where already that one is below the middle; from the last distance on where none is.
-    """
-    from scipy.optimize import isotonic_regression
-
-    places = np.log2(np.asarray(distances, dtype=np.float64))
-    fit = np.asarray(isotonic_regression(np.asarray(accuracy, dtype=np.float64), increasing=False).x)
-    below = np.flatnonzero(fit < middle)
-    if len(below) == 0:
-        return HalfDistance(float(places[-1]), np.inf)
-    first = int(below[0])
-    if first == 0:
-        return HalfDistance(0.0, float(places[0]))
-    share = (fit[first - 1] - middle) / (fit[first - 1] - fit[first])
-    crossing = float(places[first - 1] + share * (places[first] - places[first - 1]))
-    return HalfDistance(crossing, crossing)
-
-
-def doublings(shallow: Sequence[HalfDistance], deep: Sequence[HalfDistance]) -> list[HalfDistance]:
-    """Take the difference of the logarithms, seed by seed, with what censoring leaves open.
-
-    Args:
-        shallow: one a seed.
-        deep: of the same seeds.
-
-    Returns:
-        Bounds on each seed's difference, in doublings of the distance.
-    """
-    return [HalfDistance(b.low - a.high, b.high - a.low) for a, b in zip(shallow, deep, strict=True)]
-
-
-def bounded_effect(name: str, bounds: Sequence[HalfDistance], *, unit: str) -> Effect:
-    """Estimate a mean of figures that are known within bounds only.
-
-    The interval reaches from the lower end of the t interval of the lower bounds to the upper end of that of the upper
-    bounds, which holds the mean whatever the figures are inside their bounds (Horowitz & Manski 2000, J. Am. Stat.
-    Assoc. 95).
-
-    Args:
-        name: of the effect.
-        bounds: one pair a seed; an end may be infinite.
-        unit: of the effect.
-
-    Returns:
-        The effect; its value is the middle of the mean bounds, or the one that is finite.
-    """
-    lows, highs = (np.array([getattr(bound, end) for bound in bounds]) for end in ("low", "high"))
-    ends = []
-    for values, sign in ((lows, -1), (highs, 1)):
-        if np.isfinite(values).all():
-            found = effect_over_seeds(name, values, unit=unit)
-            ends.append((found.value, found.low if sign < 0 else found.high))
-        else:
-            ends.append((sign * np.inf, sign * np.inf))
-    means = [mean for mean, _ in ends if np.isfinite(mean)]
-    open_ended = int((lows != highs).sum())
-    note = f"{open_ended} of {len(bounds)} seeds known within bounds only" if open_ended else ""
-    value = float(np.mean(means)) if means else float("nan")
-    return Effect(name, value, ends[0][1], ends[1][1], unit, len(bounds), note)
-
-
-def distance_effect(name: str, halves: Sequence[HalfDistance]) -> Effect:
+def distance_effect(name: str, halves: Sequence[Crossing]) -> Effect:
     """Give a depth's half-maximum distance in words: the geometric mean over seeds.
 
     Args:
@@ -270,7 +206,7 @@ def _words(name: str, layers: int) -> str:
     return f"{layers} layer{'s' if layers > 1 else ''}" + ("" if name == OWN else f", {name}")
 
 
-def _row(stack: Stack, distances: Sequence[int], accuracy: Floats, halves: Sequence[HalfDistance]) -> dict[str, Any]:
+def _row(stack: Stack, distances: Sequence[int], accuracy: Floats, halves: Sequence[Crossing]) -> dict[str, Any]:
     censored = sum(half.censored for half in halves)
     return {
         "stack": _words(*stack),
@@ -284,7 +220,7 @@ def _row(stack: Stack, distances: Sequence[int], accuracy: Floats, halves: Seque
     }
 
 
-def _censoring_words(halves: Mapping[Stack, Sequence[HalfDistance]], distances: Sequence[int]) -> str:
+def _censoring_words(halves: Mapping[Stack, Sequence[Crossing]], distances: Sequence[int]) -> str:
     """Say how many stacks the ladder could not measure."""
     own = [half for (name, _), found in halves.items() if name == OWN for half in found]
     beyond = sum(half.censored for half in own)

@@ -1,0 +1,85 @@
+"""Representations: a gain counts that is there at equal parameters and at equal search; transfer to other classes."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from fake_trained import FakeTrained
+
+from textlstm.analysis.claims import representations
+from textlstm.analysis.claims.finding import verdict
+from textlstm.analysis.claims.grids import OWN, Place
+from textlstm.analysis.claims.transfer import KINDS, probe_scores, transfer_data
+from textlstm.errors import DataError, RecipeError
+from textlstm.recipe_files import load_recipe
+from textlstm.text.datasets import load_data
+
+RECIPE = load_recipe("claims/representations")
+CONTROLS = ("matched_parameters_deepest", "tuned")
+
+
+def planted(monkeypatch, tmp_path, gains):
+    places = [Place(OWN, control, layers, 2000) for control in CONTROLS for layers in (1, 2, 3)]
+    fake = FakeTrained(places, lambda place: 0.7 + gains[place.setting] * (place.layers > 1), texts=2000)
+    scores = [{kind: {"1": 0.5, "2": 0.5, "3": 0.5} for kind in KINDS} for _ in fake.seeds]
+    monkeypatch.setattr(representations, "train_variants", lambda *_, **__: fake)
+    halves = SimpleNamespace(words="learned here, asked there")
+    monkeypatch.setattr(representations, "_transfer", lambda *_, **__: (halves, scores))
+    return representations.measure(RECIPE, tmp_path, seeds=10, preview=False, tell=print)
+
+
+def test_a_gain_under_both_controls_is_support(monkeypatch, tmp_path):
+    finding = planted(monkeypatch, tmp_path, {CONTROLS[0]: 0.05, CONTROLS[1]: 0.04})
+    assert verdict(finding.effect, 1.0, preview=False) == "supported"
+    assert "tuned" in finding.effect.name and finding.effect.value == pytest.approx(4.0, abs=0.5)
+    for chart in finding.charts:
+        assert chart.spec(validate=True)
+
+
+def test_a_gain_that_equal_parameters_take_away_is_no_support(monkeypatch, tmp_path):
+    finding = planted(monkeypatch, tmp_path, {CONTROLS[0]: 0.0, CONTROLS[1]: 0.05})
+    assert verdict(finding.effect, 1.0, preview=False) == "no effect beyond the threshold"
+
+
+def four_classes(rows):
+    rng = np.random.default_rng(0)
+    words = [["ab", "ac"], ["ba", "bc"], ["ca", "cb"], ["da", "db"]]
+    labels = [row % 4 for row in range(rows)]
+    texts = [" ".join([*rng.choice(["x", "y", "z"], 3), *rng.choice(words[label], 2)]) for label in labels]
+    return pa.table({"text": texts, "label": [f"class {label}" for label in labels]})
+
+
+def test_half_of_the_classes_are_learned_and_the_others_asked_for():
+    data = load_data({"train": four_classes(80), "test": four_classes(40)})
+    halves = transfer_data(data, other=None, seed=0)
+    learned, asked = halves.learned.label_names, halves.asked.label_names
+    assert sorted([*learned, *asked]) == data.label_names and len(learned) == 2
+    shared = set(halves.learned.splits["train"].text_list()) & set(halves.asked.splits["train"].text_list())
+    assert not shared
+    assert any(transfer_data(data, other=None, seed=seed).learned.label_names != learned for seed in range(1, 6))
+    recipe = RECIPE.model_copy(update={"claim": None}).override(
+        {
+            "grid": {},
+            "model.hidden_size": 3,
+            "model.embedding_size": 4,
+            "training.epochs": 1,
+            "training.min_updates": 0,
+        }
+    )
+    scores = probe_scores(recipe, halves, widths={1: 3, 2: 2}, size="full")
+    assert set(scores) == set(KINDS)
+    assert all(0 <= right <= 1 for by_depth in scores.values() for right in by_depth.values())
+
+
+def test_two_classes_cannot_be_halved():
+    table = four_classes(40)
+    two = table.set_column(1, "label", pa.array([str(row % 2) for row in range(40)]))
+    with pytest.raises(DataError, match=r"takes four classes or more .*claim\.options\.transfer=DATA"):
+        transfer_data(load_data({"train": two}), other=None, seed=0)
+
+
+def test_an_unknown_option_is_refused(tmp_path):
+    wrong = RECIPE.override({"claim.options": {"transfr": "x"}})
+    with pytest.raises(RecipeError, match="names transfr"):
+        representations.measure(wrong, tmp_path, seeds=2, preview=True, tell=print)
