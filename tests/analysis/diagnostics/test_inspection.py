@@ -15,6 +15,8 @@ from textlstm.analysis.diagnostics.inspection_tables import level_table
 from textlstm.analysis.diagnostics.notes import NOTES_FILE, read_notes
 from textlstm.errors import DataError, ModelError, RecipeError, RunFolderError
 from textlstm.inference.predictor import Predictor
+from textlstm.text.protocol import load_recipe_data
+from textlstm.training.finetuning import finetune
 
 
 def copied(watched_model, folder):
@@ -229,3 +231,17 @@ def test_heads_are_fitted_on_rows_that_are_not_scored(watched_model, tiny_recipe
     found = inspect_model(watched_model.model, watched_model.data, split="train", parts=["depth"], quick=True)
     assert found.depth.fitted + found.depth.scored == 150
     assert any("training split" in note for note in found.notes)
+
+
+def test_a_model_with_several_labels_a_text_is_looked_at_too(tiny_recipe, planted, tmp_path):
+    texts, labels = planted(140, 3)
+    sizes = ["long" if len(text.split()) > 6 else "short" for text in texts]
+    rows = [f"{text},{label}|{size}" for text, label, size in zip(texts, labels, sizes, strict=True)]
+    path = rows_of(tmp_path / "several.csv", ["text,label", *rows])
+    recipe = tiny_recipe({"data.source": str(path), "data.label_separator": "|", "training.epochs": 1})
+    finetune(recipe, load_recipe_data(recipe), out=tmp_path / "model")
+    found = inspect_model(tmp_path / "model", recipe, quick=True, texts=2)
+    assert found.left_out == []
+    assert found.model.multi_label and found.model.label_names == ["long", "neg", "pos", "short"]
+    assert all("," in text.true_label for text in found.words.texts)
+    assert 0 <= found.depth.own_score.value <= 1
