@@ -165,6 +165,8 @@ ALONG["distillation.unlabeled_rows"] = {**_TEACHER, "distillation.unlabeled": "t
         ({"distillation.unlabeled_rows": 5, **_TEACHER}, "give both, or neither"),
         ({"distillation.hard_weight": 1.0, **_TEACHER}, "leaves nothing to the teacher"),
         ({"distillation.teacher": []}, "distillation.teacher"),
+        *(({f"objectives.{name}": 0.5, **_TEACHER}, "leave one of the two out") for name in ("mixup", "r_drop")),
+        ({"objectives.adversarial": 0.5, **_TEACHER}, "leave one of the two out"),
     ],
 )
 def test_copies_and_teachers_go_with_what_they_need(changes, words):

