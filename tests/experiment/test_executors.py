@@ -152,7 +152,7 @@ def test_ctrl_c_at_any_moment_ends_the_driver_without_a_word_from_the_workers(tm
     )
     script = tmp_path / "driver.py"
     script.write_text(code)
-    for number, pause in enumerate((0.02, 0.15, 0.4, 1.2)):
+    for number, pause in enumerate((0.02, 0.15, 0.2, 0.25, 0.4, 1.2)):
         out = tmp_path / str(number)
         out.mkdir()
         with subprocess.Popen(

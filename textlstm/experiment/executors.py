@@ -214,17 +214,31 @@ def _first_ready(busy: list[_Worker]) -> _Worker:
 def _start_without_interrupts(start: Callable[[], None]) -> None:
     """Start a process that Ctrl-C does not reach, not even before it can say so itself.
 
-    A terminal sends Ctrl-C to the whole group. The mask is inherited; a signal that comes meanwhile is kept for us.
+    A terminal sends Ctrl-C to the whole group. The mask is inherited; a signal that comes meanwhile is kept for us. It
+    may also reach another of our threads, which is not masked, and would then end the start half-way: so the handler
+    waits, too, where it can be set (in the main thread, which is the one that it interrupts).
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         start()
         return
     resource_tracker.ensure_running()  # which would lift the mask if it were started under it
+    interrupts = 0
+
+    def count(*_: object) -> None:
+        nonlocal interrupts
+        interrupts += 1
+
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, count) if main else None
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if main:
+            signal.signal(signal.SIGINT, handler)
+        if interrupts:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _serve(pipe: connection.Connection, run_cell: RunCell) -> None:
