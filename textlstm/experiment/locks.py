@@ -107,16 +107,16 @@ class CellLocks:
             return True
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / LOCK_FILE
+        name = json.dumps(asdict(Holder.here())).encode()
         for _ in range(2):
             try:
-                handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+                # Held from the moment it is there: Ctrl-C may come between any two lines, and `__exit__` then lets go.
+                handle = self._held[folder] = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
             except FileExistsError:
                 if self._remove_stale(path):
                     continue
                 return False
-            os.write(handle, json.dumps(asdict(Holder.here())).encode())
-            with self._guard:
-                self._held[folder] = handle
+            os.write(handle, name)
             return True
         return False
 
@@ -153,7 +153,7 @@ class CellLocks:
         """Give signs of life: through the open file, so that a lock that was taken over is not touched."""
         while not self._end.wait(self.heartbeat_seconds):
             with self._guard:
-                for handle in self._held.values():
+                for handle in list(self._held.values()):  # taking a lock adds to them without asking
                     with suppress(OSError):  # the folder is gone or out of reach; the next sign may get through
                         os.utime(handle)
 
