@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -174,8 +174,14 @@ def predict(
     ] = None,
     batch_tokens: Annotated[int, typer.Option("--batch-tokens", min=1, help="padded tokens a batch may hold")] = 16_384,
     batch_rows: Annotated[
-        int, typer.Option("--batch-rows", min=1, help="rows a batch may hold; with 1, 8-bit scores are independent")
-    ] = 256,
+        int | None,
+        typer.Option(
+            "--batch-rows",
+            min=1,
+            help="rows a batch may hold (8 by ONNX Runtime, 256 by torch); with 1, 8-bit scores are independent",
+            show_default=False,
+        ),
+    ] = None,
     uncalibrated: Uncalibrated = False,
     as_json: opt.AsJson = False,
     quiet: opt.Quiet = False,
@@ -225,7 +231,7 @@ def predict(
         abstain_below=abstain_below,
         long_texts=cast("Windows", long_texts),
     )
-    batches = {"batch_tokens": batch_tokens, "batch_rows": batch_rows}
+    batches: Any = {"batch_tokens": batch_tokens, "batch_rows": batch_rows}
     bad_rows: Literal["keep", "error"] = "keep" if keep_bad_rows else "error"
     if text:
         answers = predictor(text, **batches)

@@ -32,8 +32,14 @@ def serve(
     waiting: Annotated[int, typer.Option("--waiting", min=1, help="texts that may wait; more get 503")] = 4_096,
     batch_tokens: Annotated[int, typer.Option("--batch-tokens", min=1, help="padded tokens a batch may hold")] = 16_384,
     batch_rows: Annotated[
-        int, typer.Option("--batch-rows", min=1, help="rows a batch may hold; with 1, 8-bit scores are independent")
-    ] = 256,
+        int | None,
+        typer.Option(
+            "--batch-rows",
+            min=1,
+            help="rows a batch may hold (8 by ONNX Runtime, 256 by torch); with 1, 8-bit scores are independent",
+            show_default=False,
+        ),
+    ] = None,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:

@@ -19,7 +19,7 @@ from textlstm.inference.server import Limits, make_server
 from textlstm.inference.server_requests import read_question
 from textlstm.inference.text_queue import QueueFullError, TextQueue
 
-LIMITS = Limits(body_bytes=2_000, body_seconds=0.5, texts=8, waiting=20, batch_rows=8)
+LIMITS = Limits(body_bytes=2_000, body_seconds=0.5, texts=8, waiting=20, together=8)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +223,7 @@ def test_a_calibration_is_used_and_the_queue_has_a_limit(exported, predictor):
     hot.calibration = type("Hot", (), {"temperature": 4.0, "thresholds": None})()
 
     async def ask():
-        queue = TextQueue(hot, batch_tokens=100, batch_rows=4, most_waiting=2)
+        queue = TextQueue(hot, batch_tokens=100, batch_rows=None, together=4, most_waiting=2)
         worker = asyncio.create_task(queue.work())
         logits = await queue.logits(["good", "dull film"])
         with pytest.raises(QueueFullError):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from textlstm.errors import DataError
 from textlstm.inference.decisions import Prediction
-from textlstm.inference.predictor import BATCH_ROWS, BATCH_TOKENS, Predictor
+from textlstm.inference.predictor import BATCH_TOKENS, Predictor
 
 
 def predict_lines(
@@ -16,7 +16,7 @@ def predict_lines(
     *,
     on_bad_rows: Literal["error", "keep"] = "error",
     batch_tokens: int = BATCH_TOKENS,
-    batch_rows: int = BATCH_ROWS,
+    batch_rows: int | None = None,
 ) -> Iterator[tuple[list[str], list[Prediction | None]]]:
     """Label lines, each group of them before the next one is asked for.
 
@@ -26,7 +26,7 @@ def predict_lines(
         on_bad_rows: what a line without text is: an "error", after the answers to the lines before it, or to "keep"
             with None.
         batch_tokens: padded tokens a batch may hold.
-        batch_rows: rows a batch may hold.
+        batch_rows: rows a batch may hold; None takes what suits what runs the model.
 
     Yields:
         The lines of a group, and one prediction a line.

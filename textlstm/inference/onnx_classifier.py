@@ -39,7 +39,12 @@ class OnnxClassifier:
         multi_label: whether a text may get any number of labels.
         max_length: tokens after which a text is cut, at its end.
         name: what runs, for messages.
+        batch_rows: rows a batch holds, unless told otherwise.
     """
+
+    # Its LSTM multiplies the inputs of all words of a batch at once; what does not fit into the cache costs twice the
+    # time (2 x 256 units on AG News: 8 rows 330 texts a second, 192 rows 160, one row 200; in 32 bits alike).
+    batch_rows = 8
 
     def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer) -> None:
         """Put a graph and its tokenizer to work.

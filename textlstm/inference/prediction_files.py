@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from textlstm.errors import DataError
 from textlstm.inference.prediction_columns import find_text_columns, new_fields, prediction_columns, schema_with
 from textlstm.inference.prediction_journal import Journal, digest_texts
-from textlstm.inference.predictor import BATCH_ROWS, BATCH_TOKENS, Predictor
+from textlstm.inference.predictor import BATCH_TOKENS, Predictor
 from textlstm.inference.rejected_rows import RejectedRows
 from textlstm.text.columns import Columns, is_blank, texts_of
 from textlstm.text.files import BadRow, Findings, file_kind
@@ -69,7 +69,7 @@ def predict_file(
     rejects: str | Path | None = None,
     window_rows: int = WINDOW_ROWS,
     batch_tokens: int = BATCH_TOKENS,
-    batch_rows: int = BATCH_ROWS,
+    batch_rows: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> FilePredictions:
     """Label every row of a file, with memory for one window of rows at a time.
@@ -95,7 +95,7 @@ def predict_file(
             and what is wrong. Without it a row that cannot be read is an error.
         window_rows: rows read at a time; similar lengths are batched together inside a window.
         batch_tokens: padded tokens a batch may hold.
-        batch_rows: rows a batch may hold.
+        batch_rows: rows a batch may hold; None takes what suits what runs the model.
         progress: called after each window with the number of rows done so far.
 
     Returns:
@@ -106,6 +106,7 @@ def predict_file(
             prefixed name, a row has no text, or another process writes the same output.
     """
     _refuse_same(source, output, rejects)
+    batch_rows = predictor.classifier.batch_rows if batch_rows is None else batch_rows
     fields: list[pa.Field] = []
     rows = unlabeled = truncated = abstained = 0
     used: list[str] = []

@@ -41,6 +41,7 @@ class Classifier(Protocol):
     max_length: int
     unk_id: int
     name: str
+    batch_rows: int
 
     @property
     def backend(self) -> Tokenizer:
@@ -197,14 +198,14 @@ class Predictor:
         texts: str | Sequence[str] | pa.Array | pa.ChunkedArray,
         *,
         batch_tokens: int = BATCH_TOKENS,
-        batch_rows: int = BATCH_ROWS,
+        batch_rows: int | None = None,
     ) -> list[Prediction]:
         """Label texts.
 
         Args:
             texts: one text or many; a text without any token is judged as one unknown word.
             batch_tokens: padded tokens a batch may hold.
-            batch_rows: rows a batch may hold.
+            batch_rows: rows a batch may hold; None takes what suits what runs the model.
 
         Returns:
             One prediction a text, in input order.
@@ -224,14 +225,14 @@ class Predictor:
         texts: str | Sequence[str] | pa.Array | pa.ChunkedArray,
         *,
         batch_tokens: int = BATCH_TOKENS,
-        batch_rows: int = BATCH_ROWS,
+        batch_rows: int | None = None,
     ) -> NDArray[np.float32]:
         """Give every label's probability.
 
         Args:
             texts: one text or many.
             batch_tokens: padded tokens a batch may hold.
-            batch_rows: rows a batch may hold.
+            batch_rows: rows a batch may hold; None takes what suits what runs the model.
 
         Returns:
             (rows, classes) in input order, columns as `label_names`; rows sum to one unless the model is multi-label.
@@ -265,19 +266,20 @@ class Predictor:
         return encode_by(self.classifier.backend, rows, unk_id=self.classifier.unk_id, windows=windows)
 
     def logits_of(
-        self, encoded: Encoded, *, batch_tokens: int = BATCH_TOKENS, batch_rows: int = BATCH_ROWS
+        self, encoded: Encoded, *, batch_tokens: int = BATCH_TOKENS, batch_rows: int | None = None
     ) -> NDArray[np.float32]:
         """Give every label's logit, before calibration, for texts that are ids already.
 
         Args:
             encoded: what `encode` gave.
             batch_tokens: padded tokens a batch may hold.
-            batch_rows: rows a batch may hold.
+            batch_rows: rows a batch may hold; None takes what suits what runs the model.
 
         Returns:
             (texts, classes) in input order.
         """
-        logits = self.classifier.logits(encoded, batch_tokens=batch_tokens, batch_rows=batch_rows)
+        rows = self.classifier.batch_rows if batch_rows is None else batch_rows
+        logits = self.classifier.logits(encoded, batch_tokens=batch_tokens, batch_rows=rows)
         if encoded.owners is None:
             return logits
         texts = int(encoded.owners[-1]) + 1 if len(encoded) else 0
@@ -287,14 +289,14 @@ class Predictor:
         return np.asarray(summed / tokens[:, None], dtype=np.float32)
 
     def probabilities_of(
-        self, encoded: Encoded, *, batch_tokens: int = BATCH_TOKENS, batch_rows: int = BATCH_ROWS
+        self, encoded: Encoded, *, batch_tokens: int = BATCH_TOKENS, batch_rows: int | None = None
     ) -> NDArray[np.float32]:
         """Give every label's probability for texts that are ids already.
 
         Args:
             encoded: what `encode` gave.
             batch_tokens: padded tokens a batch may hold.
-            batch_rows: rows a batch may hold.
+            batch_rows: rows a batch may hold; None takes what suits what runs the model.
 
         Returns:
             (texts, classes) in input order, as `probabilities` gives them.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from textlstm.errors import DataError, MissingExtraError
-from textlstm.inference.model_files import BATCH_ROWS, BATCH_TOKENS
+from textlstm.inference.model_files import BATCH_TOKENS
 from textlstm.inference.predictor import Predictor
 from textlstm.inference.server_requests import describe_api, read_question, write_answer
 from textlstm.inference.text_queue import QueueFullError, TextQueue
@@ -37,7 +37,8 @@ class Limits:
         texts: texts in it.
         waiting: texts of all requests that may wait.
         batch_tokens: padded tokens a batch may hold.
-        batch_rows: rows a batch may hold.
+        batch_rows: rows a batch may hold; None takes what suits what runs the model.
+        together: texts of requests that are taken together.
     """
 
     body_bytes: int = 1_000_000
@@ -45,7 +46,8 @@ class Limits:
     texts: int = 256
     waiting: int = 4_096
     batch_tokens: int = BATCH_TOKENS
-    batch_rows: int = BATCH_ROWS
+    batch_rows: int | None = None
+    together: int = 64
 
 
 class _RefusedError(Exception):
@@ -96,6 +98,7 @@ class _Server:
             predictor,
             batch_tokens=limits.batch_tokens,
             batch_rows=limits.batch_rows,
+            together=limits.together,
             most_waiting=limits.waiting,
         )
 

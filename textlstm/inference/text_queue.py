@@ -34,17 +34,21 @@ class TextQueue:
         batches: times that the model was asked.
     """
 
-    def __init__(self, predictor: Predictor, *, batch_tokens: int, batch_rows: int, most_waiting: int) -> None:
+    def __init__(
+        self, predictor: Predictor, *, batch_tokens: int, batch_rows: int | None, together: int, most_waiting: int
+    ) -> None:
         """Put a queue in front of a model.
 
         Args:
             predictor: the model.
             batch_tokens: padded tokens a batch may hold.
-            batch_rows: rows a batch may hold, and texts that are taken together.
+            batch_rows: rows a batch may hold; None takes what suits what runs the model.
+            together: texts that the model is asked for together.
             most_waiting: texts that may wait.
         """
         self.predictor = predictor
-        self.batch_tokens, self.batch_rows, self.most_waiting = batch_tokens, batch_rows, most_waiting
+        self.batch_tokens, self.batch_rows = batch_tokens, batch_rows
+        self.together, self.most_waiting = together, most_waiting
         self.waiting = self.answered = self.cut = self.batches = 0
         self._requests: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
@@ -93,7 +97,7 @@ class TextQueue:
         """Take the first request, and those behind it that fit into the same batch."""
         together = [self._requests.popleft()]
         count = len(together[0].texts)
-        while self._requests and count + len(self._requests[0].texts) <= self.batch_rows:
+        while self._requests and count + len(self._requests[0].texts) <= self.together:
             together.append(self._requests.popleft())
             count += len(together[-1].texts)
         self.waiting -= count

@@ -114,9 +114,11 @@ class TorchClassifier:
         multi_label: whether a text may get any number of labels.
         max_length: tokens after which a text is cut, at its end.
         name: what runs, for messages.
+        batch_rows: rows a batch holds, unless told otherwise.
     """
 
     name = "torch"
+    batch_rows = BATCH_ROWS
 
     def __init__(self, model: TextLSTMForSequenceClassification, tokenizer: PreTrainedTokenizerFast) -> None:
         """Put a model and its tokenizer to work.

@@ -169,10 +169,10 @@ class LSTMLayer(nn.Module):
     def _run_fused(self, x: Tensor, *directions: list[Tensor]) -> Tensor:
         """Call torch's LSTM kernel (oneDNN, cuDNN) on (time, batch, dim)."""
         weights = [weight for direction in directions for weight in direction]
-        if x.device.type == "cpu" and torch.float16 in (x.dtype, _autocast_dtype("cpu")):
-            # oneDNN trains in float32 and bfloat16 only, and raises for float16.
+        lower = _unfit_for_cpu() & {x.dtype, _autocast_dtype("cpu")} if x.device.type == "cpu" else None
+        if lower:
             with torch.autocast("cpu", enabled=False):
-                return _lstm(x.float(), [weight.float() for weight in weights], self.hidden_size).to(torch.float16)
+                return _lstm(x.float(), [weight.float() for weight in weights], self.hidden_size).to(lower.pop())
         if x.is_cuda:
             # cuDNN wants one chunk of memory, and warns at every call when it has to make it itself.
             chunk = torch.cat([weight.reshape(-1) for weight in weights])
@@ -217,6 +217,12 @@ def _lstm_from(x: Tensor, weights: list[Tensor], state: State) -> tuple[Tensor, 
     options = (True, 1, 0.0, torch.is_grad_enabled(), len(weights) == 8, False)
     read: tuple[Tensor, Tensor, Tensor] = torch._VF.lstm(x, state, weights, *options)
     return read
+
+
+def _unfit_for_cpu() -> set[torch.dtype | None]:
+    """Name the types that oneDNN's LSTM raises for: float16, and without AVX-512 bfloat16 too."""
+    unfit: set[torch.dtype | None] = {torch.float16}
+    return unfit if torch.ops.mkldnn._is_mkldnn_bf16_supported() else unfit | {torch.bfloat16}
 
 
 def _autocast_dtype(device: str) -> torch.dtype | None:
