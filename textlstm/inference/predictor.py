@@ -128,7 +128,7 @@ class Predictor:
             backend: "auto" for ONNX Runtime where an exported model.onnx is there and for torch otherwise; "onnx",
                 "onnx-int8" or "torch".
             device: "auto"; "cpu"; or "cuda", "cuda:1", "mps", on which torch runs.
-            threads: CPU threads of ONNX Runtime; None takes those that this process may use.
+            threads: CPU threads; None takes those that this process may use. Torch has one number for all its models.
             calibrated: whether to use the model's calibration.json, if there is one.
             threshold: as for the class.
             abstain_below: as for the class.
@@ -151,6 +151,10 @@ class Predictor:
             from textlstm.inference.torch_classifier import TorchClassifier
 
             classifier = TorchClassifier.load(files.folder, device=device)
+            if threads is not None:
+                import torch
+
+                torch.set_num_threads(threads)
         calibration = read_calibration(files.folder) if calibrated else None
         loaded = cls(
             classifier,
