@@ -15,7 +15,8 @@ from textlstm.text.encoding import encode_by
 
 pytestmark = pytest.mark.slow
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
-TEXTS = ["a good film", "the story was bad and bad", "unheard words", "good " * 300, "GOOD plot!", "", "电影 😀 bad"]
+# No empty text: textlstm reads one as an unknown word, transformers as padding alone.
+TEXTS = ["a good film", "the story was bad and bad", "unheard words", "good " * 300, "GOOD plot!", "电影 😀 bad"]
 PIP_SECONDS = 1800
 
 CHECK = """

@@ -336,6 +336,8 @@ def _limits(content: CardContent) -> list[str]:
     reads = f"It reads the first {content.max_length:,} tokens of a text; what comes after them changes nothing."
     said = [
         reads,
+        "A text without any word is an unknown word to textlstm and no word at all to the other programs above: their"
+        " answers to it differ, and mean nothing.",
         "It knows the words and the kind of text that it was trained on; other languages, topics and times were not"
         " tested.",
     ]
