@@ -12,7 +12,7 @@ from textlstm.model import TextLSTMConfig, TextLSTMForLanguageModeling
 from textlstm.recipe import validate
 from textlstm.training.sampled_softmax import WordSampler, sampled_softmax_loss
 
-ORDER = "one two three four five six seven".split()
+ORDER = "one two three four five six seven eight nine ten eleven twelve".split()
 TINY = {
     "name": "tiny",
     "tokenizer": {"min_frequency": 1},
@@ -33,7 +33,7 @@ TINY = {
 def text(tmp_path_factory):
     """Words that follow each other in a circle, from any one of them."""
     rng = np.random.default_rng(0)
-    lines = [" ".join((ORDER * 4)[start : start + 14]) for start in rng.integers(0, 7, 80)]
+    lines = [" ".join((ORDER * 2)[start : start + 9]) for start in rng.integers(0, 12, 120)]
     path = tmp_path_factory.mktemp("text") / "text.txt"
     path.write_text("\n".join(lines))
     return path
@@ -53,11 +53,12 @@ def undisturbed(text, tmp_path_factory):
     return folder, pretraining.pretrain(recipe_of(text), out=folder)
 
 
-def test_what_follows_is_learned_in_both_directions(undisturbed):
-    folder, result = undisturbed
+def test_what_follows_is_learned_in_both_directions(text, tmp_path):
+    folder = tmp_path / "e"
+    result = pretraining.pretrain(recipe_of(text, {"training.epochs": 6}), out=folder)
     assert set(result.perplexity) == {"forward", "backward"}
     assert max(result.perplexity.values()) < 0.7 * result.unigram_perplexity
-    assert [record.perplexity is None for record in result.history].count(False) == 2
+    assert [record.perplexity is None for record in result.history].count(False) == 6
     assert json.loads((folder / "pretraining.json").read_text()) == json.loads(result.model_dump_json())
     assert not (folder / "checkpoints").exists()
 
@@ -145,15 +146,14 @@ def test_the_sampled_softmax_comes_near_the_whole_one():
     torch.nn.init.normal_(model.lstm.embedding.weight)
     features, targets = torch.randn(40, 8), torch.randint(1, 50, (40,))
     whole = torch.nn.functional.cross_entropy(model.scores(features, 0), targets)
-    counts = np.random.default_rng(0).integers(1, 30, 50)
+    counts = np.random.default_rng(0).integers(5, 30, 50)
     gaps = []
     for words in (10, 100, 2_000):
         sampler = WordSampler(counts, words=words)
         drawn = [sampled_softmax_loss(model, features, targets, 0, sampler).item() for _ in range(200)]
         gaps.append(abs(np.mean(drawn) - whole.item()))
     assert gaps[2] < 1e-3  # every word is in the sample then
-    assert gaps[1] < 0.05
-    assert gaps[1] < gaps[0]
+    assert gaps[2] < gaps[1] < gaps[0]
 
 
 def test_a_sampler_expects_what_it_draws():
