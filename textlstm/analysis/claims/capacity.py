@@ -387,8 +387,8 @@ def _config(recipe: Recipe, stack: Stack, texts: Any) -> Any:  # noqa: ANN401 - 
     from textlstm.model import TextLSTMConfig
 
     widths = stack.widths if isinstance(stack.widths, int) else list(stack.widths)
-    model = {**recipe.model.model_dump(), "num_layers": stack.layers, "hidden_size": widths}
-    return TextLSTMConfig(**model, vocab_size=texts.vocab_size, pad_token_id=texts.pad_id, num_labels=2)
+    model = {**recipe.model.model_dump(), "num_layers": stack.layers, "hidden_size": widths, "num_labels": 2}
+    return TextLSTMConfig(**model, vocab_size=texts.vocab_size, pad_token_id=texts.pad_id)
 
 
 def _reached(fit: Mapping[str, Any], ladder: Sequence[int], end: str) -> Crossing:

@@ -227,7 +227,7 @@ def _exponent(kind: str, seconds: Floats, depths: Sequence[int]) -> Effect:
 
 def _ratio_figure(times: dict[str, Floats], depths: Sequence[int], counted: dict[int, dict[str, float]]) -> Any:  # noqa: ANN401 - a Figure
     """Draw every cost as a ratio to the shallowest stack."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for kind, seconds in times.items():
         for place, layers in enumerate(depths):
             one = effect_over_seeds(kind, seconds[:, place] / seconds[:, 0], unit="times")

@@ -174,7 +174,7 @@ def _probe(vectors: Sequence[NDArray[np.float32]], parts: Sequence[Split], *, cl
     settings = LinearSettings(classes=classes, multi_label=False, strengths=_STRENGTHS)
     mean, deviation = vectors[0].mean(axis=0), vectors[0].std(axis=0)
     scaled = [(part - mean) / np.where(deviation < 1e-6, 1.0, deviation) for part in vectors]
-    labels = [part.labels for part in parts]
+    labels = [np.asarray(part.labels) for part in parts]
     best, right = -1.0, 0.0
     for strength in _STRENGTHS:
         chances = fit_logistic(scaled[0], labels[0], strength=strength, settings=settings)
