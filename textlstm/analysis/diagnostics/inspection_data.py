@@ -72,7 +72,7 @@ def _to_fit(data: TextData, chosen: str) -> Split | None:
 
 def _without_labels(recipe: Recipe, split: str | None, error: DataError) -> InspectedRows:
     """Read texts alone, if a missing column of labels was all that stood in the way."""
-    from textlstm.inference.prediction_files import find_text_columns
+    from textlstm.inference.prediction_columns import find_text_columns
 
     part, notes = recipe.data, list[str]()
     raws = find_splits(
