@@ -10,6 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 import textlstm.training.finetuning as finetuning
 from textlstm.errors import DataError, NonFiniteLossError, RecipeError
 from textlstm.inference.predictor import Predictor
+from textlstm.inference.torch_classifier import TorchClassifier
 from textlstm.text.datasets import load_data
 from textlstm.training.finetuning import finetune, train
 
@@ -60,7 +61,7 @@ def test_the_test_split_never_influences_training(trained, tiny_recipe, tiny_dat
 
 
 def test_predictions_come_in_input_order(trained, tiny_data):
-    predictor = Predictor(trained.model, trained.tokenizer)
+    predictor = Predictor(TorchClassifier(trained.model, trained.tokenizer))
     for name, split in tiny_data.splits.items():
         table = trained.predictions[name]
         assert table["row"].to_pylist() == split.rows.tolist()
@@ -332,8 +333,8 @@ def test_rows_of_one_class_are_refused(tiny_recipe, tiny_data):
 def test_an_infinite_weight_stops_the_run_at_its_step(tiny_recipe, tiny_data, monkeypatch, tmp_path):
     build = finetuning.build_model
 
-    def damaged(config, *, seed):
-        model = build(config, seed=seed)
+    def damaged(config, **options):
+        model = build(config, **options)
         model.get_input_embeddings().weight.data[2:] = float("inf")
         return model
 
