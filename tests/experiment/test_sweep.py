@@ -150,7 +150,8 @@ def test_a_failed_cell_is_tried_once_more_after_the_others(tmp_path, executor, f
     assert told_of == [(first, 1, True)]
     begun = [line.split()[0] for line in told(log, "begin")]
     assert begun.count(first) == 2
-    assert begun[-1] == first
+    # The last two cells go to two workers at once, and either may begin first.
+    assert first in begun[-1:] if executor is serial else first in begun[-2:]
     assert not list((tmp_path / "runs").rglob(FAILURE_FILE))
     assert not list((tmp_path / "runs").rglob(LOCK_FILE))
 
