@@ -148,7 +148,8 @@ def test_everything_it_needs_travels_along(published):
     """Each source file is in the folder and imports nothing of the package."""
     folder, _ = published
     source = Path(sys.modules[TextLSTMModel.__module__].__file__).parent
-    files = {path.name for path in source.glob("*.py")} - {"__init__.py"}
+    # A classifier needs nothing of the language models: what travels imports only what travels, as is asserted below.
+    files = {path.name for path in source.glob("*.py")} - {"__init__.py", "language_modeling_textlstm.py"}
     assert files == {path.name for path in folder.glob("*.py")}
     libraries = {"__future__", "collections", "math", "torch", "transformers", "typing"}
     for name in files:
