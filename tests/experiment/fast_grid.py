@@ -132,15 +132,34 @@ def _session_members(session: int) -> list[int]:
     return found
 
 
-def kill_again_and_again(
-    folder: Path, log: Path, *, kills: int, workers: int, longest: float, seed: int, layers: int
-) -> None:
+def _wait_for_a_moment(moments: random.Random, log: Path, most: int) -> None:
+    """Wait, once in three times for a part of a second and else for some cells to begin.
+
+    A span of time alone would fall before the first cell on a slow machine and after the last on a fast one.
+
+    Raises:
+        TimeoutError: If no cell begins for a minute.
+    """
+    if moments.random() < 1 / 3:
+        time.sleep(moments.uniform(0, 0.5))
+        return
+    awaited = len(told(log, "begin")) + moments.randint(1, most)
+    deadline = time.monotonic() + 60
+    while len(told(log, "begin")) < awaited:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{awaited} cells were to begin, {len(told(log, 'begin'))} did")
+        time.sleep(0.005)
+    time.sleep(moments.uniform(0, 0.03))
+
+
+def kill_again_and_again(folder: Path, log: Path, *, kills: int, workers: int, seed: int, layers: int) -> None:
     """Start a driver, kill it at a random moment, and so on; then let one finish.
 
     Drivers are forked from this process, which has imported everything and started no thread, so that a kill costs no
     start of an interpreter.
     """
     moments = random.Random(seed)
+    most = 20 * layers // (2 * (kills + 1))  # so few that the grid outlasts the kills
     recipe = fast_recipe(layers=layers, seeds=20)
     executor = serial if workers == 1 else Processes(workers)
     for number in range(kills + 1):
@@ -154,7 +173,7 @@ def kill_again_and_again(
             finally:
                 os._exit(code)
         if number < kills:
-            time.sleep(moments.uniform(0, longest))
+            _wait_for_a_moment(moments, log, most)
             os.kill(driver, signal.SIGKILL)
             os.waitpid(driver, 0)
             finished = len(list(folder.rglob("result.json")))
@@ -169,8 +188,6 @@ def kill_again_and_again(
 
 
 if __name__ == "__main__":
-    folder, log, longest, *numbers = sys.argv[1:]
+    folder, log, *numbers = sys.argv[1:]
     kills, workers, seed, layers = map(int, numbers)
-    kill_again_and_again(
-        Path(folder), Path(log), kills=kills, workers=workers, longest=float(longest), seed=seed, layers=layers
-    )
+    kill_again_and_again(Path(folder), Path(log), kills=kills, workers=workers, seed=seed, layers=layers)

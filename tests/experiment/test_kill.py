@@ -12,10 +12,10 @@ from textlstm.experiment.grid import plan_cells
 from textlstm.results import read_predictions, read_run
 
 
-def check_after_kills(tmp_path, *, kills, workers, longest, seed, layers):
+def check_after_kills(tmp_path, *, kills, workers, seed, layers):
     folder, log = tmp_path / "runs", tmp_path / "log"
     folder.mkdir()
-    options = map(str, (folder, log, longest, kills, workers, seed, layers))
+    options = map(str, (folder, log, kills, workers, seed, layers))
     subprocess.run([sys.executable, Path(__file__).parent / "fast_grid.py", *options], check=True, timeout=300)
     assert told(log, "code") == ["0"]
     assert len(told(log, "killed")) == kills
@@ -37,17 +37,15 @@ def check_after_kills(tmp_path, *, kills, workers, longest, seed, layers):
     return [int(count) for count in told(log, "killed")]
 
 
-@pytest.mark.parametrize(("workers", "kills", "longest"), [(1, 6, 0.4), (2, 4, 1.6)])
-def test_a_driver_may_be_killed_a_few_times(tmp_path, workers, kills, longest):
-    check_after_kills(tmp_path, kills=kills, workers=workers, longest=longest, seed=workers, layers=4)
+@pytest.mark.parametrize(("workers", "kills"), [(1, 6), (2, 4)])
+def test_a_driver_may_be_killed_a_few_times(tmp_path, workers, kills):
+    check_after_kills(tmp_path, kills=kills, workers=workers, seed=workers, layers=4)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("workers", "kills", "longest", "layers"), [(1, 30, 0.5, 40), (2, 30, 2.0, 80)])
-def test_a_driver_may_be_killed_at_any_of_many_moments(tmp_path, workers, kills, longest, layers):
-    finished = check_after_kills(
-        tmp_path, kills=kills, workers=workers, longest=longest, seed=10 + workers, layers=layers
-    )
+@pytest.mark.parametrize(("workers", "layers"), [(1, 40), (2, 80)])
+def test_a_driver_may_be_killed_at_any_of_many_moments(tmp_path, workers, layers):
+    finished = check_after_kills(tmp_path, kills=30, workers=workers, seed=10 + workers, layers=layers)
     assert finished == sorted(finished)
-    assert 0 < finished[-1] < 20 * layers or workers == 1  # kills fell into the middle of the grid
-    assert sum(0 < count < 20 * layers for count in finished) >= 15
+    assert 0 < finished[-1] < 20 * layers  # kills fell into the middle of the grid
+    assert sum(0 < count for count in finished) >= 15
