@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from textlstm.analysis.claims import capacity, grids
-from textlstm.analysis.claims.capacity import Stack, measure, planned_work, read_options, stacks_of
+from textlstm.analysis.claims import capacity, grids, ladder
+from textlstm.analysis.claims.capacity import measure, planned_work, read_options, stacks_of
 from textlstm.analysis.claims.finding import verdict
+from textlstm.analysis.claims.ladder import Stack
 from textlstm.analysis.claims.memorization import Course, fit_texts, random_texts
 from textlstm.analysis.claims.nesting import Nested, slope_over_levels
 from textlstm.errors import DataError, RecipeError
@@ -122,9 +123,9 @@ def planted(monkeypatch, tmp_path):
                     found[stack].append({"rungs": rungs, "rate": 0.01})
             return found
 
-        monkeypatch.setattr(capacity, "_measure_stacks", climb)
+        monkeypatch.setattr(capacity, "measure_stacks", climb)
         monkeypatch.setattr(capacity, "load_recipe_data", lambda _: None)
-        monkeypatch.setattr(capacity, "_fitting_ladder", lambda *_: ([128, 256, 512, 1024, 2048, 4096], []))
+        monkeypatch.setattr(capacity, "fitting_ladder", lambda *_: ([128, 256, 512, 1024, 2048, 4096], []))
         monkeypatch.setattr(capacity, "nesting_gains", lambda *_, **__: Nested([], [], []))
         recipe = load_recipe("claims/capacity")
         return measure(recipe, tmp_path, seeds=10, preview=False, tell=lambda _: None)
@@ -165,7 +166,7 @@ def test_the_slope_over_levels_is_that_of_least_squares():
 
 
 def test_a_claim_is_measured_and_resumed(texts_csv, tmp_path, monkeypatch):
-    for module in (capacity, grids):
+    for module in (ladder, grids):
         monkeypatch.setattr(module, "choose_workers", lambda **_: (1, None))
     recipe = tiny_claim(texts_csv)
     first = measure(recipe, tmp_path, seeds=2, preview=True, tell=lambda _: None)

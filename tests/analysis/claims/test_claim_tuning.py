@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from textlstm.analysis.claims import grids
 from textlstm.analysis.claims.effects import weakest_link
 from textlstm.analysis.claims.finding import verdict
-from textlstm.analysis.claims.tuning import Trials, arrival, measure, plan_search, read_options, search_effects
+from textlstm.analysis.claims.random_search import Trials, arrival, search_effects
+from textlstm.analysis.claims.tuning import measure, plan_search, read_options
 from textlstm.errors import RecipeError
 from textlstm.experiment.search_space import RandomSpace, random_settings
 from textlstm.recipe_files import load_recipe

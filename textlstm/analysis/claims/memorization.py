@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from textlstm.analysis.claims.ladder import FITTED
 from textlstm.errors import DataError
 from textlstm.model import TextLSTMConfig, TextLSTMForSequenceClassification
 from textlstm.recipe import Recipe
@@ -24,8 +25,6 @@ from textlstm.text.tokenization import train_tokenizer
 from textlstm.training.optimizer import clip_gradients
 from textlstm.training.preparation import build_model
 
-FITTED = 0.99
-"""Share of the texts that a stack must get right to have fitted them."""
 _SCORED_ROWS = 1024  # texts that are scored at a time
 _GAIN = 0.003  # share of texts; less is no gain
 _WARM_UP = 50  # updates in which the learning rate rises
