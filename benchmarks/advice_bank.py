@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from textlstm.analysis.advice.session import holdout_hits
+from textlstm.analysis.advice.holdout import holdout_hits
 from textlstm.analysis.advice.study import HOLDOUT
 from textlstm.errors import DataError
 from textlstm.experiment.cells import TrainCell

@@ -8,7 +8,7 @@ from textlstm.results import Estimate
 
 
 class FakeTrained:
-    """Answers as `grids.Trained` gives them: the same texts are hard for every place."""
+    """Answers as `trained.Trained` gives them: the same texts are hard for every place."""
 
     def __init__(self, places, chance_of, *, seeds=10, texts=400, labels=None, train=None):
         rng = np.random.default_rng(0)

@@ -5,7 +5,8 @@ from fake_trained import FakeTrained
 
 from textlstm.analysis.claims import overfitting
 from textlstm.analysis.claims.finding import verdict
-from textlstm.analysis.claims.grids import OWN, Place
+from textlstm.analysis.claims.grids import OWN
+from textlstm.analysis.claims.trained import Place
 from textlstm.errors import RecipeError
 from textlstm.recipe_files import load_recipe
 

@@ -9,7 +9,8 @@ from fake_trained import FakeTrained
 
 from textlstm.analysis.claims import representations
 from textlstm.analysis.claims.finding import verdict
-from textlstm.analysis.claims.grids import OWN, Place
+from textlstm.analysis.claims.grids import OWN
+from textlstm.analysis.claims.trained import Place
 from textlstm.analysis.claims.transfer import KINDS, probe_scores, transfer_data
 from textlstm.errors import DataError, RecipeError
 from textlstm.recipe_files import load_recipe

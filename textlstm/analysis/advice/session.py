@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textlstm.analysis.advice.decision import Standing, Step, decide, next_step
+from textlstm.analysis.advice.holdout import Hits, holdout_hits, shared_overlap
 from textlstm.analysis.advice.study import SPARE_SEEDS, Study
 from textlstm.analysis.advice.words import now_words
 from textlstm.analysis.wording import duration, layers_words
@@ -20,8 +21,7 @@ from textlstm.experiment.executors import Executor
 from textlstm.experiment.failures import Failure
 from textlstm.experiment.grid import Cell, RunCell
 from textlstm.experiment.sweep import run_grid
-from textlstm.results import Run, read_predictions
-from textlstm.stats.sequential import measured_overlap
+from textlstm.results import Run
 
 RUNS_FOLDER = "runs"
 
@@ -53,7 +53,7 @@ class Session:
     log: list[str] = field(default_factory=list)
     failed: dict[tuple[int, int], str] = field(default_factory=dict)
     out_of_time: bool = False
-    _right: dict[tuple[int, int], tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict)
+    _right: dict[tuple[int, int], Hits] = field(default_factory=dict)
 
     @cached_property
     def cells(self) -> dict[tuple[int, int], Cell]:
@@ -275,16 +275,10 @@ class Session:
         """Measure what the seeds' hold-out rows have in common, for this depth against the shallowest."""
         cap, shallowest = self.study.rules.overlap, self.study.depths[0]
         shared = [seed for seed in seeds if (shallowest, seed) in self.runs and (depth, seed) in self.runs]
-        if len(shared) < 2:
-            return cap
         pairs = [(self._holdout(shallowest, seed), self._holdout(depth, seed)) for seed in shared]
-        texts = np.unique(np.concatenate([rows for (rows, _), _ in pairs]))
-        differences = np.full((len(pairs), len(texts)), np.nan)
-        for number, ((rows, base), (_, own)) in enumerate(pairs):
-            differences[number, np.searchsorted(texts, rows)] = own - base
-        return measured_overlap(differences, cap=cap)
+        return shared_overlap(pairs, cap=cap)
 
-    def _holdout(self, depth: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def _holdout(self, depth: int, seed: int) -> Hits:
         """Rows that a seed has kept out, rising, and whether each was classified rightly."""
         if (depth, seed) not in self._right:
             path = self.cells[depth, seed].path
@@ -308,21 +302,3 @@ def paired_seeds(session: Session, standing: Standing, *, count: int | None = No
     most = rules.looks[-1] + SPARE_SEEDS
     seeds = [seed for seed in range(most) if all((depth, seed) in session.runs for depth in depths)]
     return seeds[: count or rules.looks[0]]
-
-
-def holdout_hits(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Read which hold-out rows a run classified rightly.
-
-    Args:
-        folder: of a run.
-
-    Returns:
-        (rows,) row numbers, rising, and (rows,) 1.0 where the label, or the whole set of labels, is right.
-    """
-    table = read_predictions(folder, "holdout")
-    rows = table["row"].to_numpy()
-    chances = np.array(table["probabilities"].to_pylist())
-    labels = np.array(table["label"].to_pylist())
-    right = ((chances >= 0.5) == labels).all(axis=1) if labels.ndim == 2 else chances.argmax(axis=1) == labels
-    order = np.argsort(rows)
-    return rows[order], right[order].astype(np.float64)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from textlstm.analysis.charts.claim_curves import by_size_figure
 from textlstm.analysis.claims.effects import effect_over_texts, number, written
 from textlstm.analysis.claims.finding import Effect, Finding
-from textlstm.analysis.claims.grids import OWN, Place, Trained, train_variants
+from textlstm.analysis.claims.grids import OWN, train_variants
+from textlstm.analysis.claims.trained import Place, Trained
 from textlstm.analysis.figures import Figure
 from textlstm.analysis.wording import layers_words
 from textlstm.errors import RecipeError

@@ -20,7 +20,8 @@ from textlstm.analysis.charts.claim_curves import by_depth_figure
 from textlstm.analysis.charts.layers import gain_map
 from textlstm.analysis.claims.effects import effect_over_seeds, effect_over_texts, weakest_link
 from textlstm.analysis.claims.finding import Effect, Finding
-from textlstm.analysis.claims.grids import OWN, Place, Trained, train_variants
+from textlstm.analysis.claims.grids import OWN, train_variants
+from textlstm.analysis.claims.trained import Place, Trained
 from textlstm.analysis.diagnostics.notes import Notes, read_notes, train_watched
 from textlstm.analysis.diagnostics.reach import bottom_gain
 from textlstm.analysis.figures import Figure

@@ -21,7 +21,8 @@ from textlstm.analysis.charts.claim_curves import by_distance_figure
 from textlstm.analysis.claims.censored import Crossing, bounded_effect, doublings, falls_below
 from textlstm.analysis.claims.effects import effect_over_seeds
 from textlstm.analysis.claims.finding import Effect, Finding
-from textlstm.analysis.claims.grids import OWN, Place, Trained, grid_work, train_variants
+from textlstm.analysis.claims.grids import OWN, grid_work, train_variants
+from textlstm.analysis.claims.trained import Place, Trained
 from textlstm.analysis.figures import Figure
 from textlstm.errors import RecipeError, TrainingError
 from textlstm.recipe import Recipe

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from textlstm.analysis.charts.claim_curves import by_level_figure
 from textlstm.analysis.claims.effects import effect_over_texts, written
 from textlstm.analysis.claims.finding import Effect
-from textlstm.analysis.claims.grids import OWN, Place, train_variants
+from textlstm.analysis.claims.grids import OWN, train_variants
+from textlstm.analysis.claims.trained import Place
 from textlstm.analysis.figures import Figure
 from textlstm.analysis.wording import layers_words, setting_words
 from textlstm.errors import RecipeError

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from textlstm.analysis.charts.claim_curves import by_depth_figure
 from textlstm.analysis.claims.effects import effect_over_seeds, effect_over_texts, written
 from textlstm.analysis.claims.finding import Effect, Finding
-from textlstm.analysis.claims.grids import OWN, Place, Trained, train_variants
+from textlstm.analysis.claims.grids import OWN, train_variants
+from textlstm.analysis.claims.trained import Place, Trained
 from textlstm.errors import RecipeError
 from textlstm.recipe import Recipe
 from textlstm.text.protocol import validation_rows

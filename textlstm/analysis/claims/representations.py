@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from textlstm.analysis.charts.claim_curves import by_depth_figure
 from textlstm.analysis.claims.effects import effect_over_seeds, effect_over_texts, weaker, written
 from textlstm.analysis.claims.finding import Effect, Finding
-from textlstm.analysis.claims.grids import OWN, Place, Trained, train_variants
+from textlstm.analysis.claims.grids import OWN, train_variants
 from textlstm.analysis.claims.kept import kept
+from textlstm.analysis.claims.trained import Place, Trained
 from textlstm.analysis.claims.transfer import KINDS, Halves, probe_scores, transfer_data
 from textlstm.analysis.figures import Figure
 from textlstm.analysis.wording import layers_words, setting_words
