@@ -32,8 +32,10 @@ _LEAST_VARIANCE = 1e-10  # runs that all score alike still leave a rounding of d
 class Prior:
     """What a layer more is expected to bring before anything is run.
 
-    The figures are rounded ones of real runs (`benchmarks/advice_bank.py` prints them, and replays with those of the
-    other data sets). They move the choice where the data say little, and no bound and no finding.
+    The figures are a judgment, not an estimate: published comparisons lie within half a point of zero for each layer
+    (Tai et al. 2015 on SST, Zhang et al. 2018 on MR), and the TREC runs of `benchmarks/evidence` between -1.6 and +0.2
+    for the first three more. `benchmarks/advice_tables.py` replays a bank of runs with those of the other data sets.
+    They move the choice where the data say little, and no bound and no finding.
 
     Attributes:
         gain: expected difference for each layer beyond the first, a share of the score.
