@@ -25,7 +25,7 @@ from textlstm.cli_inspect import inspect
 from textlstm.cli_pretrain import pretrain
 from textlstm.cli_recipes import recipes_app
 from textlstm.cli_release import demo, pull, push
-from textlstm.cli_runs import report, status
+from textlstm.cli_runs import report, rerun, status
 from textlstm.cli_serve import serve
 from textlstm.cli_tune import tune
 from textlstm.errors import TextLSTMError
@@ -176,6 +176,7 @@ app.command(short_help="Answer over HTTP.")(serve)
 app.command(short_help="Write a page that runs a model in the browser.")(demo)
 app.command(short_help="Show how far a sweep is.")(status)
 app.command(short_help="Write the report of finished runs anew.")(report)
+app.command(short_help="Repeat a run and compare.")(rerun)
 
 
 @app.command(short_help="Report on data before training.")
