@@ -19,7 +19,7 @@ def calibrate(
         typer.Option(
             "--data",
             metavar="DATA",
-            help="labeled data that the model did not train on; the run's own validation or test rows by default",
+            help="labeled data that the model did not train on; the run's own validation rows by default",
             show_default=False,
         ),
     ] = None,

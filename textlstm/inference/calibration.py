@@ -144,7 +144,7 @@ def calibrate_model(
     from textlstm.inference.predictor import Predictor
 
     predictor = Predictor.load(folder, calibrated=False)
-    rows = held_out_rows(folder, predictor.label_names, data=data, split=split, options=options)
+    rows = held_out_rows(folder, predictor.label_names, data=data, split=split, options=options, open_test=False)
     assert rows.labels is not None  # noqa: S101 - held_out_rows gives labeled rows
     logits = predictor.logits_of(predictor.encode(rows.texts))
     names, weights = predictor.label_names, weights_digest(folder)

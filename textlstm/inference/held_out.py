@@ -43,6 +43,7 @@ def held_out_rows(
     data: str | None = None,
     split: str | None = None,
     options: dict[str, Any] | None = None,
+    open_test: bool = True,
 ) -> HeldOut:
     """Find rows to try a model on.
 
@@ -54,6 +55,7 @@ def held_out_rows(
         data: a file, a folder, a Hub id or a corpus with labels, in place of the run's own.
         split: of `data`; None takes validation where there is one, else what `labeled_split` takes.
         options: recipe keys that say how to read `data`, such as "data.text_columns".
+        open_test: whether the run's test rows may be taken; not for anything that is fitted.
 
     Returns:
         The rows.
@@ -73,7 +75,7 @@ def held_out_rows(
         return HeldOut(rows.text_list(), rows.labels, f"{len(rows):,} rows of {data}")
     if folder is None or not (folder / RECIPE_FILE).is_file():
         raise DataError(f"{folder or 'The model'} has no {RECIPE_FILE} that says what it was trained on; name data.")
-    return _rows_of_run(folder, label_names)
+    return _rows_of_run(folder, label_names, open_test=open_test)
 
 
 def texts_to_compare(folder: Path | None, label_names: list[str], *, data: str | None, rows: int) -> HeldOut:
@@ -99,7 +101,7 @@ def texts_to_compare(folder: Path | None, label_names: list[str], *, data: str |
     return HeldOut(texts, None, f"{len(texts):,} texts of pydocs (the model's own data is out of reach)").some(rows)
 
 
-def _rows_of_run(folder: Path, label_names: list[str]) -> HeldOut:
+def _rows_of_run(folder: Path, label_names: list[str], *, open_test: bool) -> HeldOut:
     """Draw a run's splits again."""
     from textlstm.recipe_files import load_recipe
     from textlstm.text.protocol import load_recipe_data, use_rows
@@ -116,6 +118,11 @@ def _rows_of_run(folder: Path, label_names: list[str]) -> HeldOut:
         loaded, size=recipe.data.size, seed=stream(recipe.seed, "subset"), holdout=recipe.data.holdout
     ).splits
     name = next((name for name in ("validation", "holdout", "test") if name in used), None)
+    if name == "test" and not open_test:
+        raise DataError(
+            f"The run in {folder} kept no validation rows of {loaded.source}, and its test rows stay for the score: what"
+            " is fitted on them makes it too good; name other labeled data with --data."
+        )
     if name is None:
         raise DataError(f"The run in {folder} trained on all rows of {loaded.source}; name other data, with labels.")
     return HeldOut(used[name].text_list(), used[name].labels, f"{len(used[name]):,} {name} rows of {loaded.source}")
