@@ -205,9 +205,8 @@ def _weights_equal(path: Path, trained: Trained) -> bool | None:
     """Compare stored weights with the new ones; None where none are stored."""
     if not path.exists():
         return None
-    import torch
-    from safetensors.torch import load_file
+    from safetensors.numpy import load_file
 
     stored = load_file(path)
     new = trained.model.state_dict()
-    return stored.keys() <= new.keys() and all(torch.equal(stored[name], new[name]) for name in stored)
+    return stored.keys() <= new.keys() and all(np.array_equal(stored[name], new[name].numpy()) for name in stored)
