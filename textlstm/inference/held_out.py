@@ -120,8 +120,8 @@ def _rows_of_run(folder: Path, label_names: list[str], *, open_test: bool) -> He
     name = next((name for name in ("validation", "holdout", "test") if name in used), None)
     if name == "test" and not open_test:
         raise DataError(
-            f"The run in {folder} kept no validation rows of {loaded.source}, and its test rows stay for the score: what"
-            " is fitted on them makes it too good; name other labeled data with --data."
+            f"The run in {folder} kept no validation rows of {loaded.source}, and its test rows stay for the score:"
+            " what is fitted on them makes it too good; name other labeled data with --data."
         )
     if name is None:
         raise DataError(f"The run in {folder} trained on all rows of {loaded.source}; name other data, with labels.")
