@@ -1,6 +1,7 @@
 """Interrupted runs end like undisturbed ones, to the bit; and nobody goes on from checkpoints of something else."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,13 @@ import textlstm.training.finetuning as finetuning
 import textlstm.training.progress as progress
 from textlstm.errors import RunFolderError
 from textlstm.text.datasets import load_data
-from textlstm.training.checkpoints import claim_checkpoints, discard_checkpoints, newest_checkpoint
+from textlstm.training.checkpoint_files import write_last
+from textlstm.training.checkpoints import (
+    claim_checkpoints,
+    discard_checkpoints,
+    newest_checkpoint,
+    set_damaged_aside,
+)
 from textlstm.training.finetuning import train
 
 
@@ -21,7 +28,7 @@ def written_checkpoint(folder, step):
     """What counts as a whole checkpoint: it has our own state, which is written last."""
     checkpoint = folder / f"checkpoint-{step}"
     checkpoint.mkdir(parents=True)
-    (checkpoint / progress.STATE_FILE).write_text("{}")
+    write_last(checkpoint / progress.STATE_FILE, {})
     return checkpoint
 
 
@@ -182,3 +189,73 @@ def test_a_claim_names_the_key_that_changed(tiny_recipe, tmp_path, key):
     assert claim_checkpoints(tmp_path / "c", recipe, data_fingerprint="x") == checkpoint
     with pytest.raises(RunFolderError, match=f"{key} was .*, is 77"):
         claim_checkpoints(tmp_path / "c", recipe.override({key: 77}), data_fingerprint="x")
+
+
+DAMAGE = {
+    "empty": lambda content: b"",
+    "half": lambda content: content[: len(content) // 2],
+    "a flipped bit": lambda content: content[:-3] + bytes([content[-3] ^ 4]) + content[-2:],
+    "removed": None,
+}
+PARTS = ["model.safetensors", "optimizer.pt", "rng_state.pth", "progress.safetensors", "progress.json"]
+
+
+@pytest.fixture(scope="module")
+def left(tiny_recipe, tiny_data, tmp_path_factory):
+    """The checkpoints of an interrupted run; two of them."""
+    folder = tmp_path_factory.mktemp("left") / "c"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress, "time", Clock())
+        interrupted(tiny_recipe(), tiny_data, folder, 6)
+    assert len(list(folder.glob("checkpoint-*"))) == 2
+    return folder
+
+
+class Clock:
+    now = 0.0
+
+    def monotonic(self):
+        self.now += 3600
+        return self.now
+
+    perf_counter = monotonic
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_every_damaged_file_of_a_checkpoint_is_noticed(left, tmp_path, part, damage):
+    shutil.copytree(left, tmp_path / "c")
+    older, newest = sorted((tmp_path / "c").glob("checkpoint-*"))
+    spoil(newest / part, damage)
+    if (part, damage) == ("progress.json", "removed"):  # as a kill in the middle of writing leaves it
+        assert set_damaged_aside(tmp_path / "c") == []
+    else:
+        (told,) = set_damaged_aside(tmp_path / "c")
+        assert f"{newest.name} was damaged ({part} is not what was written)" in told
+        assert not newest.exists()
+        assert (tmp_path / "c" / f"damaged-{newest.name}").exists()
+    assert newest_checkpoint(tmp_path / "c") == older
+
+
+def spoil(path, damage):
+    if DAMAGE[damage] is None:
+        path.unlink()
+    else:
+        path.write_bytes(DAMAGE[damage](path.read_bytes()))
+
+
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_a_run_goes_on_from_the_whole_checkpoint_or_afresh_and_says_so(
+    left, damaged, trained, tiny_recipe, tiny_data, tmp_path, assert_same_run
+):
+    shutil.copytree(left, tmp_path / "c")
+    for checkpoint in sorted((tmp_path / "c").glob("checkpoint-*"))[-damaged:]:
+        spoil(checkpoint / "optimizer.pt", "half")
+    seen = []
+    again = train(
+        tiny_recipe(), tiny_data, checkpoints=tmp_path / "c", listener=lambda report: seen.append(report.step)
+    )
+    assert seen[0] == (5 if damaged == 1 else 1)
+    assert_same_run(again, trained)
+    notes = [note for note in again.run.data.notes if "was damaged (optimizer.pt" in note]
+    assert len(notes) == damaged

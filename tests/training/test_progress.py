@@ -1,6 +1,5 @@
 """What the callback decides at the borders of epochs, without a network: which epoch is best, and when it is enough."""
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import nn
 from transformers import TrainerControl, TrainerState
 
 from textlstm.recipe_sections import TrainingSection
+from textlstm.training.checkpoint_files import read_last
 from textlstm.training.progress import STATE_FILE, RunProgress
 
 
@@ -150,7 +150,7 @@ def test_its_own_state_survives_a_checkpoint(tiny_recipe, tmp_path):
 def test_a_checkpoint_before_any_score_keeps_that_there_is_no_best(tiny_recipe, tmp_path):
     progress = progress_for(tiny_recipe(), [10])
     checkpoint = save_at(progress, tmp_path, 3)
-    assert json.loads((checkpoint / STATE_FILE).read_text())["best_figure"] is None
+    assert read_last(checkpoint / STATE_FILE)["best_figure"] is None
     again = progress_for(tiny_recipe(), [10])
     again.resume(checkpoint)
     assert again.best == {} and again.best_figure == float("-inf")

@@ -58,9 +58,10 @@ class RejectedRows:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give the file its name, or remove it when the block failed."""
-        if self._file is not None:
-            self._file.close()
-        if kind is None:
-            self._temporary.replace(self.path)
-        else:
+        try:
+            if self._file is not None:
+                self._file.close()  # which a full disk may refuse
+            if kind is None:
+                self._temporary.replace(self.path)
+        finally:
             self._temporary.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import yaml
 
 from textlstm.errors import RecipeError, RunFolderError
 from textlstm.recipe import Recipe, changed_keys, validate
+from textlstm.training.checkpoint_files import damaged_file
 from textlstm.training.progress import STATE_FILE
 
 RUN_FILE = "run.yaml"
@@ -50,10 +51,33 @@ def newest_checkpoint(folder: Path) -> Path | None:
         folder: where the Trainer writes `checkpoint-<step>` folders.
 
     Returns:
-        The one with most steps that has our own state too, which is written last; None when there is none.
+        The one with most steps whose files are all as they were written; None when there is none.
     """
     complete = [path.parent for path in folder.glob(f"checkpoint-*/{STATE_FILE}")]
-    return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    newest_first = sorted(complete, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    return next((path for path in newest_first if damaged_file(path / STATE_FILE) is None), None)
+
+
+def set_damaged_aside(folder: Path) -> list[str]:
+    """Rename checkpoints that have a damaged file, so that nobody goes on from them.
+
+    Args:
+        folder: where the checkpoints lie; it may be absent.
+
+    Returns:
+        A sentence for each that names its damaged file.
+    """
+    told = []
+    for path in sorted(folder.glob(f"checkpoint-*/{STATE_FILE}")):
+        if (name := damaged_file(path)) is not None:
+            checkpoint = path.parent
+            shutil.rmtree(aside := folder / f"damaged-{checkpoint.name}", ignore_errors=True)
+            checkpoint.rename(aside)
+            told.append(
+                f"{checkpoint.name} was damaged ({name} is not what was written) and set aside; training went on from"
+                " the whole one before it, or afresh where there was none"
+            )
+    return told
 
 
 def discard_checkpoints(folder: Path) -> None:

@@ -27,7 +27,13 @@ from textlstm.text.protocol import load_recipe_data
 from textlstm.text.streams import stream
 from textlstm.text.tokenization import save_tokenizer
 from textlstm.training.arguments import check_support, place_logs, training_arguments
-from textlstm.training.checkpoints import claim_checkpoints, discard_checkpoints, newest_checkpoint
+from textlstm.training.checkpoint_files import told_of_full_disks
+from textlstm.training.checkpoints import (
+    claim_checkpoints,
+    discard_checkpoints,
+    newest_checkpoint,
+    set_damaged_aside,
+)
 from textlstm.training.cost import (
     count_parameters,
     describe_environment,
@@ -139,8 +145,10 @@ def train(
         listener=listener,
     )
     resumed = None
+    damage: list[str] = []
     if checkpoints is not None:
         if _writes_files():
+            damage = set_damaged_aside(checkpoints)
             resumed = claim_checkpoints(checkpoints, recipe, data_fingerprint=fingerprint)
         else:
             resumed = newest_checkpoint(checkpoints)
@@ -152,13 +160,15 @@ def train(
             progress.resume(resumed)
         try:
             if not progress.stopped_early:  # that was the last thing before the interruption
-                trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+                with told_of_full_disks(folder):
+                    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
             progress.finish(model)
             if watch is not None:
                 watch.finish(model)
             batches = min(progress.history[-1].step * settings.gradient_accumulation * world, len(plan))
             beside = [encoder.describe(recipe.model.num_layers)] if encoder is not None else []
             beside += [unlabeled.describe()] if unlabeled is not None else []
+            beside += damage
             return _collect(
                 recipe, prepared, encoder, beside, model, progress, tokens=plan.tokens(0, batches), device=device
             )
@@ -247,7 +257,8 @@ def train_into(
     checkpoints = folder / CHECKPOINTS_FOLDER
     trained = train(recipe, data, prepared=prepared, checkpoints=checkpoints, listener=listener, watch=watch)
     if _writes_files():
-        trained.save(folder)
+        with told_of_full_disks(folder):
+            trained.save(folder)
         write_run(folder, trained.run, trained.predictions, recipe.to_yaml())
         discard_checkpoints(checkpoints)
     return trained

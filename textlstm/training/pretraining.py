@@ -32,7 +32,8 @@ from textlstm.text.running_text import RunningText
 from textlstm.text.streams import stream
 from textlstm.text.token_stream import TokenStream, side_by_side, write_stream
 from textlstm.text.tokenization import load_tokenizer, save_tokenizer, train_tokenizer
-from textlstm.training.checkpoints import claim_checkpoints, discard_checkpoints
+from textlstm.training.checkpoint_files import told_of_full_disks
+from textlstm.training.checkpoints import claim_checkpoints, discard_checkpoints, set_damaged_aside
 from textlstm.training.cost import describe_environment
 from textlstm.training.memory import keep_freed_memory
 from textlstm.training.optimizer import RowwiseAdamW, WeightAverage, clip_gradients, parameter_groups
@@ -147,11 +148,13 @@ def pretrain(recipe: Recipe, *, out: Path, listener: Listener | None = None) -> 
         text = write_stream(texts.batches(), tokenizer, Path(scratch) / "ids", validation_tokens=part.validation_tokens)
         run = _Run(recipe, model, text, device)
         checkpoints = out / CHECKPOINTS_FOLDER
+        damage = set_damaged_aside(checkpoints)
         resumed = claim_checkpoints(checkpoints, recipe, data_fingerprint=text.digest)
         if resumed is not None:
             run.resume(resumed)
         try:
-            run.train(checkpoints, listener)
+            with told_of_full_disks(checkpoints):
+                run.train(checkpoints, listener)
         except NonFiniteLossError:
             discard_checkpoints(checkpoints)  # to go on from one would end in the same place
             raise
@@ -171,12 +174,13 @@ def pretrain(recipe: Recipe, *, out: Path, listener: Listener | None = None) -> 
             seconds=run.seconds,
             tokens_per_second=run.tokens / max(run.seconds, 1e-9),
             parameters=sum(parameter.numel() for parameter in model.parameters()),
-            notes=texts.notes,
+            notes=[*texts.notes, *damage],
             environment=describe_environment(device),
         )
     model.cpu().train(False)
-    model.save_pretrained(out)
-    save_tokenizer(tokenizer, out)
+    with told_of_full_disks(out):
+        model.save_pretrained(out)
+        save_tokenizer(tokenizer, out)
     (out / "recipe.yaml").write_text(recipe.to_yaml(), "utf-8")
     partial = out / f"{RESULT_NAME}.partial"
     partial.write_text(result.model_dump_json(indent=1) + "\n", "utf-8")

@@ -5,7 +5,6 @@ The Trainer's own checkpoints pickle the optimizer; these do not.
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from textlstm.model.layers import State
+from textlstm.training.checkpoint_files import read_last, write_last
 from textlstm.training.progress import STATE_FILE
 
 TENSORS_FILE = "state.safetensors"
@@ -49,10 +49,8 @@ def write_state(
     tensors["random"] = torch.get_rng_state()
     folder.mkdir(parents=True, exist_ok=True)
     save_file({name: value.detach().clone().contiguous() for name, value in tensors.items()}, folder / TENSORS_FILE)
-    # By rename, and last: a checkpoint that has this file is whole.
-    partial = folder / f"{STATE_FILE}.partial"
-    partial.write_text(json.dumps(own), "utf-8")
-    partial.replace(folder / STATE_FILE)
+    # By rename, and last: a checkpoint that has this file is whole, as long as the digests in it hold.
+    write_last(folder / STATE_FILE, own)
     for older in folder.parent.glob("checkpoint-*"):
         if older != folder:
             shutil.rmtree(older, ignore_errors=True)
@@ -72,7 +70,7 @@ def read_state(
     Returns:
         What JSON held, and the carried states by direction and layer.
     """
-    own: dict[str, Any] = json.loads((folder / STATE_FILE).read_text("utf-8"))
+    own = read_last(folder / STATE_FILE)
     tensors = load_file(folder / TENSORS_FILE)
     model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
     for index, parameter in enumerate(_parameters(optimizer)):

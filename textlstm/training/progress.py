@@ -6,7 +6,6 @@ run that does takes them along in it, so that a resumed run ends like an undistu
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from textlstm.recipe_sections import TrainingSection
 from textlstm.results import Epoch
+from textlstm.training.checkpoint_files import read_last, write_last
 from textlstm.training.optimizer import WeightAverage
 
 STATE_FILE = "progress.json"
@@ -251,10 +251,8 @@ class RunProgress(TrainerCallback):
             "seconds": time.perf_counter() - self._began,
             "evaluation_seconds": self.evaluation_seconds,
         }
-        # By rename, and last: a checkpoint that has this file is whole.
-        partial = folder / f"{STATE_FILE}.partial"
-        partial.write_text(json.dumps(own), "utf-8")
-        partial.replace(folder / STATE_FILE)
+        # By rename, and last: a checkpoint that has this file is whole, as long as the digests in it hold.
+        write_last(folder / STATE_FILE, own)
 
     def resume(self, folder: Path) -> None:
         """Take up our own state from a checkpoint.
@@ -262,7 +260,7 @@ class RunProgress(TrainerCallback):
         Args:
             folder: a checkpoint that `on_save` has completed.
         """
-        own = json.loads((folder / STATE_FILE).read_text("utf-8"))
+        own = read_last(folder / STATE_FILE)
         self.history = [Epoch.model_validate(record) for record in own["history"]]
         self.best_epoch, self.epochs_without_gain = own["best_epoch"], own["epochs_without_gain"]
         self.stopped_early = own["stopped_early"]

@@ -302,10 +302,13 @@ class TextLSTMTrainer(Trainer):
 
     def _explain(self, what: str, value: float) -> str:
         """Word a value that is no number with its step, its likely cause and the mend."""
+        # The norms since the last record, or the mean that went into it.
+        norms = [*(record.gradient_norm for record in self.progress.history), *self.progress.gradient_norms]
+        before = f"gradient norm {norms[-1]:.3g} before that" if norms else "no gradient norm is known before that"
         return (
             f"Loss and gradients should stay finite, and at step {self.state.global_step + 1} of {self.state.max_steps}"
-            f" {what} became {value} (learning rate {self._get_learning_rate():.2g}, gradient norm limit"
-            f" {self.args.max_grad_norm:g}); the learning rate is likely too high: lower training.learning_rate."
+            f" {what} became {value} ({before}, its limit {self.args.max_grad_norm:g}, learning rate"
+            f" {self._get_learning_rate():.2g}); the learning rate is likely too high: lower training.learning_rate."
         )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
