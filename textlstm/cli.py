@@ -1,50 +1,53 @@
 """The command line: each command parses, calls one library function, and prints what came of it.
 
-Nothing heavy is imported at the top, so that `--help` answers at once; a test holds that.
+Only the module of the command that is asked for is imported, and nothing heavy at its top, so that `--help` and the
+first answer of `predict` come at once; tests hold that.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from pathlib import Path
+from functools import cache
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from textlstm import cli_options as opt
-from textlstm.cli_advise import advise
-from textlstm.cli_calibrate import calibrate
-from textlstm.cli_distill import distill
-from textlstm.cli_export import export
-from textlstm.cli_find_rate import find_rate
-from textlstm.cli_grid import compare, run
-from textlstm.cli_inference import evaluate, predict
-from textlstm.cli_inspect import inspect
-from textlstm.cli_pretrain import pretrain
-from textlstm.cli_recipes import recipes_app
-from textlstm.cli_release import demo, pull, push
-from textlstm.cli_runs import report, rerun, status
-from textlstm.cli_serve import serve
-from textlstm.cli_tune import tune
 from textlstm.errors import TextLSTMError
 
-app = typer.Typer(
-    name="textlstm",
-    help="Stacked bidirectional LSTM text classifiers, and what each layer buys and costs on your own text.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=True,
-    rich_markup_mode=None,
-)
-app.add_typer(recipes_app, name="recipes")
+COMMANDS = {
+    "recipes": ("cli_recipes", "recipes_app", ""),
+    "run": ("cli_grid", "run", "Compare depths as a recipe says."),
+    "compare": ("cli_grid", "compare", "Compare depths on your own data."),
+    "advise": ("cli_advise", "advise", "Say how many layers pay on your own data."),
+    "train": ("cli_train", "train", "Train one classifier and save it."),
+    "distill": ("cli_distill", "distill", "Train a student on a teacher's scores."),
+    "find-rate": ("cli_find_rate", "find_rate", "Find a learning rate by raising it."),
+    "pretrain": ("cli_pretrain", "pretrain", "Train language models on unlabeled text, to start classifiers from."),
+    "tune": ("cli_tune", "tune", "Search for settings that suit your data."),
+    "evaluate": ("cli_evaluate", "evaluate", "Score a model on labeled data."),
+    "predict": ("cli_predict", "predict", "Label texts with a model."),
+    "push": ("cli_release", "push", "Publish a model on the Hub."),
+    "pull": ("cli_release", "pull", "Fetch a published model."),
+    "inspect": ("cli_inspect", "inspect", "Look inside a trained stack."),
+    "calibrate": ("cli_calibrate", "calibrate", "Fit a model's probabilities on held-out rows."),
+    "export": ("cli_export", "export", "Write a model as ONNX files."),
+    "serve": ("cli_serve", "serve", "Answer over HTTP."),
+    "demo": ("cli_release", "demo", "Write a page that runs a model in the browser."),
+    "status": ("cli_runs", "status", "Show how far a sweep is."),
+    "report": ("cli_runs", "report", "Write the report of finished runs anew."),
+    "rerun": ("cli_runs", "rerun", "Repeat a run and compare."),
+    "check": ("cli_check", "check", "Report on data before training."),
+}
+"""By its name, each command's module below `textlstm`, the function there (or a group of commands), and its one line in
+`textlstm --help`, in whose order they stand."""
 
 
 def main() -> None:
     """Run the command line; an error that a user can cause becomes one sentence and an exit code."""
+    asked = sys.argv[1] if sys.argv[1:] else None
     try:
-        app(prog_name="textlstm")
+        command_line(asked if asked in COMMANDS else None)(prog_name="textlstm")
     except TextLSTMError as error:
         if "--debug" in sys.argv:
             raise
@@ -57,6 +60,42 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
+@cache
+def command_line(only: str | None = None) -> typer.Typer:
+    """Put the commands together.
+
+    Args:
+        only: the one that is needed; importing the others takes most of a second of processor time.
+
+    Returns:
+        The command line.
+    """
+    line = typer.Typer(
+        name="textlstm",
+        help="Stacked bidirectional LSTM text classifiers, and what each layer buys and costs on your own text.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=True,
+        rich_markup_mode=None,
+    )
+    line.callback()(_before_any_command)
+    for name, (module, function, words) in COMMANDS.items():
+        if only in (None, name):
+            command = getattr(import_module(f"textlstm.{module}"), function)
+            if isinstance(command, typer.Typer):
+                line.add_typer(command, name=name)
+            else:
+                line.command(name, short_help=words)(command)
+    return line
+
+
+def __getattr__(name: str) -> typer.Typer:
+    """Give `app`, the whole command line, to who reads it: tests and documentation."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return command_line()
+
+
 def _print_version(asked: bool) -> None:
     """Answer `--version`, which needs no command."""
     if asked:
@@ -66,166 +105,9 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _before_any_command(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")
     ] = False,
 ) -> None:
     """Take the options that stand before a command."""
-
-
-app.command(short_help="Compare depths as a recipe says.")(run)
-app.command(short_help="Compare depths on your own data.")(compare)
-app.command(short_help="Say how many layers pay on your own data.")(advise)
-
-
-@app.command(short_help="Train one classifier and save it.")
-def train(
-    ctx: typer.Context,
-    data: opt.Data,
-    out: Annotated[Path, typer.Option("--out", help="folder for the model")],
-    text_column: opt.TextColumn = None,
-    label_column: opt.LabelColumn = None,
-    label_names: opt.LabelNames = None,
-    label_separator: opt.LabelSeparator = None,
-    encoding: opt.Encoding = None,
-    validation: opt.Validation = None,
-    test: opt.Test = None,
-    layers: opt.Layers = None,
-    hidden: opt.Hidden = None,
-    join: opt.Join = None,
-    pooling: opt.Pooling = None,
-    tokenizer: opt.Tokenizer = None,
-    embeddings: opt.Embeddings = None,
-    encoder: opt.Encoder = None,
-    max_length: opt.MaxLength = None,
-    epochs: opt.Epochs = None,
-    batch_size: opt.BatchSize = None,
-    learning_rate: opt.LearningRate = None,
-    seed: opt.Seed = None,
-    device: opt.Device = None,
-    threads: opt.Threads = None,
-    on_bad_rows: opt.OnBadRows = None,
-    settings: opt.Settings = None,
-    watch: Annotated[
-        bool,
-        typer.Option("--watch", help="note gradients by layer, and how far they reach, on the way; inspect shows them"),
-    ] = False,
-    as_json: opt.AsJson = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
-) -> None:
-    """Train one classifier and save it; run again after an interruption, it goes on from its last checkpoint."""
-    from textlstm.cli_progress import TrainProgress, quiet_libraries
-    from textlstm.experiment.capacity import available_threads
-    from textlstm.results import refuse_finished
-
-    first = os.environ.get("RANK", "0") == "0"  # torchrun starts this command once a process; one of them speaks
-    options = {"threads": available_threads(), **{key: value for key, value in ctx.params.items() if value is not None}}
-    recipe = opt.recipe_for(data, options, name=opt.run_name(out))
-    refuse_finished(opt.writable_folder(out))
-    with TrainProgress(out, quiet=quiet or not first) as progress:
-        from textlstm.text.protocol import load_recipe_data
-        from textlstm.training.evaluation import format_metrics
-        from textlstm.training.finetuning import finetune
-
-        loaded = load_recipe_data(recipe)
-        progress.note(loaded)
-        quiet_libraries()
-        if watch:
-            from textlstm.analysis.diagnostics.notes import finetune_watched
-
-            trained, watching = finetune_watched(recipe, loaded, out=out, listener=progress.update)
-            progress.say(f"  watching took {100 * watching:.1f} % of the time of training")
-        else:
-            trained = finetune(recipe, loaded, out=out, listener=progress.update)
-        for note in trained.data.notes[len(loaded.notes) :]:
-            progress.say(f"  {note}")
-    if not first:
-        return
-    if as_json:
-        typer.echo(trained.model_dump_json(indent=1))
-        return
-    held_out: list[str] = [split for split in ("validation", "test") if split in trained.metrics]
-    for split in held_out or ["train"]:
-        metrics = trained.metrics[split]
-        typer.echo(f"\n{split} ({metrics.rows:,} rows)\n{format_metrics(metrics)}")
-    if not held_out:
-        typer.echo("\nIt learned from these very rows; --test DATA, or textlstm evaluate, gives a score that counts.")
-    cost = trained.cost
-    typer.echo(
-        f"\n{cost.parameters:,} parameters ({cost.parameters_without_embeddings:,} without embeddings),"
-        f" {cost.train_seconds:.1f} s, {cost.tokens_per_second:,.0f} tokens/s, {cost.peak_memory_mb:,.0f} MiB peak"
-        f"\nThe model is in {out}; try: textlstm predict {out} --input 'some text'"
-    )
-
-
-app.command(short_help="Train a student on a teacher's scores.")(distill)
-app.command("find-rate", short_help="Find a learning rate by raising it.")(find_rate)
-app.command(short_help="Train language models on unlabeled text, to start classifiers from.")(pretrain)
-app.command(short_help="Search for settings that suit your data.")(tune)
-app.command(short_help="Score a model on labeled data.")(evaluate)
-app.command(short_help="Label texts with a model.")(predict)
-app.command(short_help="Publish a model on the Hub.")(push)
-app.command(short_help="Fetch a published model.")(pull)
-app.command(short_help="Look inside a trained stack.")(inspect)
-app.command(short_help="Fit a model's probabilities on held-out rows.")(calibrate)
-app.command(short_help="Write a model as ONNX files.")(export)
-app.command(short_help="Answer over HTTP.")(serve)
-app.command(short_help="Write a page that runs a model in the browser.")(demo)
-app.command(short_help="Show how far a sweep is.")(status)
-app.command(short_help="Write the report of finished runs anew.")(report)
-app.command(short_help="Repeat a run and compare.")(rerun)
-
-
-@app.command(short_help="Report on data before training.")
-def check(
-    ctx: typer.Context,
-    data: opt.Data,
-    text_column: opt.TextColumn = None,
-    label_column: opt.LabelColumn = None,
-    label_names: opt.LabelNames = None,
-    label_separator: opt.LabelSeparator = None,
-    encoding: opt.Encoding = None,
-    validation: opt.Validation = None,
-    test: opt.Test = None,
-    max_length: Annotated[int, typer.Option("--max-length", help="tokens beyond which texts count as truncated")] = 256,
-    on_bad_rows: opt.OnBadRows = None,
-    embeddings: Annotated[
-        str | None,
-        typer.Option(
-            "--embeddings",
-            metavar="SOURCE",
-            help="pretrained vectors: how much of the texts they cover, and what they miss",
-            show_default=False,
-        ),
-    ] = None,
-    against: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--against",
-            metavar="DATA",
-            help="other data in which the texts are looked for; repeat for several",
-            show_default=False,
-        ),
-    ] = None,
-    as_json: opt.AsJson = False,
-    debug: opt.Debug = False,
-) -> None:
-    """Report on data before training: rows, labels, lengths, duplicates, vocabulary, rows shared, vectors' coverage."""
-    from textlstm.text.checks import check_data, format_report
-    from textlstm.text.datasets import load_data
-    from textlstm.text.protocol import load_recipe_data
-
-    loaded = load_recipe_data(opt.recipe_for(data, ctx.params, name="check"))
-    others = [load_data(other, on_bad_rows="drop") for other in against or []]
-    report = check_data(loaded, max_length=max_length, against=others)
-    facts, lines = report.to_dict(), [format_report(report)]
-    if embeddings is not None:
-        from textlstm.text.coverage import data_coverage, format_coverage
-
-        told, covered = data_coverage(embeddings, {name: split.texts for name, split in loaded.splits.items()})
-        facts["embeddings"] = {"notes": told, **{name: split.to_dict() for name, split in covered.items()}}
-        lines += ["", format_coverage(told, covered)]
-    typer.echo(json.dumps(facts, indent=1, ensure_ascii=False) if as_json else "\n".join(lines))

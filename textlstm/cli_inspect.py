@@ -9,7 +9,7 @@ import typer
 
 from textlstm import cli_options as opt
 from textlstm.cli_grid import data_name
-from textlstm.cli_inference import Device
+from textlstm.cli_shared import Device
 from textlstm.errors import RecipeError
 from textlstm.recipe_files import parse_override
 

@@ -13,6 +13,11 @@ from typing import Annotated, Any
 
 import typer
 
+from textlstm.cli_shared import AsJson as AsJson
+from textlstm.cli_shared import Data as Data
+from textlstm.cli_shared import Debug as Debug
+from textlstm.cli_shared import Model as Model
+from textlstm.cli_shared import Quiet as Quiet
 from textlstm.errors import RecipeError, RunFolderError
 from textlstm.recipe import Recipe, describe_key, validate
 from textlstm.recipe_files import parse_override
@@ -107,11 +112,6 @@ Settings = Annotated[
         "--set", metavar="KEY=VALUE", help="any recipe key, such as training.epochs=5; repeatable", show_default=False
     ),
 ]
-Data = Annotated[str, typer.Argument(help="Hub id, file, folder, or an embedded corpus: pydocs, listops, recall")]
-Model = Annotated[str, typer.Argument(help="folder of a trained model, or its Hub id")]
-Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
-AsJson = Annotated[bool, typer.Option("--json", help="machine-readable output on stdout")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="no progress, results only")]
 OnBadRows = _option("--on-bad-rows", str, metavar="error|drop")
 
 

@@ -3,8 +3,9 @@
 import pytest
 
 from textlstm.cli_options import OPTION_KEYS, recipe_for, run_name
+from textlstm.cli_predict import ENCODING_HELP, TEXT_COLUMN_HELP
 from textlstm.errors import DataError
-from textlstm.recipe import flatten
+from textlstm.recipe import describe_key, flatten
 
 VALUES = {
     "text_column": ("t", ["t"]),
@@ -90,3 +91,8 @@ def test_epochs_mean_at_most_that_many():
 def test_a_run_is_named_after_its_folder_whatever_that_is_called(tmp_path, folder, name):
     assert run_name(tmp_path / folder) == name
     recipe_for("data", {}, name=run_name(tmp_path / folder))
+
+
+def test_predict_has_the_recipes_words_without_reading_a_recipe():
+    assert describe_key("data.text_columns") == TEXT_COLUMN_HELP
+    assert describe_key("data.encoding") == ENCODING_HELP

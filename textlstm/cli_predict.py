@@ -1,4 +1,4 @@
-"""The commands of a finished model: evaluate and predict."""
+"""The command `predict`. It imports no recipe and none of its library, so that a first answer comes within a second."""
 
 from __future__ import annotations
 
@@ -11,114 +11,26 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from textlstm import cli_options as opt
+from textlstm import cli_shared as shared
+from textlstm.cli_shared import cut_words, say
 from textlstm.errors import RecipeError
 
 if TYPE_CHECKING:
     from textlstm.inference.model_files import Backend
-    from textlstm.inference.predictor import LongTexts as Windows
-    from textlstm.inference.predictor import Predictor
+    from textlstm.inference.predictor import LongTexts
 
-Device = Annotated[
-    str | None,
-    typer.Option("--device", help="where to compute: auto, cpu, cuda, cuda:1 or mps", show_default=False),
+# The words of the recipe's keys, as a test holds.
+TEXT_COLUMN_HELP = "columns joined to one text; inferred when absent"
+ENCODING_HELP = "text encoding of csv, tsv and json files; utf-8 when absent"
+TextColumn = Annotated[
+    list[str] | None,
+    typer.Option("--text-column", help=f"{TEXT_COLUMN_HELP}; repeat for several", show_default=False),
 ]
-BackendName = Annotated[
-    str,
-    typer.Option(
-        "--backend", help="auto (an exported model.onnx if there is one, else torch), onnx, onnx-int8 or torch"
-    ),
-]
-LongTexts = Annotated[
-    str,
-    typer.Option(
-        "--long-texts", help="truncate a text longer than the model reads, or average the logits of its windows"
-    ),
-]
-Uncalibrated = Annotated[bool, typer.Option("--uncalibrated", help="leave the model's calibration.json aside")]
-
-
-def evaluate(
-    ctx: typer.Context,
-    model: opt.Model,
-    data: opt.Data,
-    split: Annotated[str | None, typer.Option("--split", help="test when there is one, else the only split")] = None,
-    text_column: opt.TextColumn = None,
-    label_column: opt.LabelColumn = None,
-    label_separator: opt.LabelSeparator = None,
-    encoding: opt.Encoding = None,
-    device: Device = None,
-    backend: BackendName = "auto",
-    long_texts: LongTexts = "truncate",
-    uncalibrated: Uncalibrated = False,
-    coverage: Annotated[
-        bool, typer.Option("--coverage", help="also show what leaving unsure texts without a label would give")
-    ] = False,
-    on_bad_rows: opt.OnBadRows = None,
-    as_json: opt.AsJson = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
-) -> None:
-    """Score a model on labeled data: accuracy, F1, log loss and calibration with intervals, per class too.
-
-    --json prints the metrics as one object, with `truncated` (rows that were longer than the model reads), `notes`
-    (what loading said) and, by --coverage, `coverage`.
-    """
-    from textlstm.cli_progress import quiet_libraries
-    from textlstm.inference.abstention import coverage_curve, format_coverage
-    from textlstm.inference.predictor import Predictor
-    from textlstm.text.protocol import labeled_split, load_recipe_data
-    from textlstm.training.evaluation import evaluate_predictions, format_metrics
-
-    quiet_libraries()
-    predictor = Predictor.load(
-        model,
-        backend=cast("Backend", backend),
-        device=device or "auto",
-        calibrated=not uncalibrated,
-        long_texts=cast("Windows", long_texts),
-    )
-    if coverage and predictor.multi_label:
-        raise RecipeError("--coverage is about models that give one label a text, and this one gives any number.")
-    options = {**ctx.params, "device": None}  # a recipe has fewer devices than torch
-    recipe = opt.recipe_for(data, options, name="evaluate").override({"data.label_names": predictor.label_names})
-    loaded = load_recipe_data(recipe)
-    rows = labeled_split(loaded, split)
-    assert rows.labels is not None  # noqa: S101 - labeled_split has refused unlabeled rows
-    encoded = predictor.encode(rows.texts)
-    _say([*loaded.notes, _cut(encoded.truncated, len(rows), predictor)], quiet=quiet)
-    chances = predictor.probabilities_of(encoded)
-    metrics = evaluate_predictions(rows.labels, chances, predictor.label_names)
-    curve = coverage_curve(chances, rows.labels) if coverage else []
-    if as_json:
-        shown = {**metrics.model_dump(mode="json"), "truncated": encoded.truncated, "notes": loaded.notes}
-        if coverage:
-            shown["coverage"] = [asdict(point) for point in curve]
-        typer.echo(json.dumps(shown, indent=1, ensure_ascii=False))
-    else:
-        typer.echo(f"{metrics.rows:,} rows\n{format_metrics(metrics)}")
-        if coverage:
-            typer.echo(f"\n{format_coverage(curve)}")
-
-
-def _say(notes: list[str], *, quiet: bool) -> None:
-    """Print sentences on stderr."""
-    for note in [] if quiet else notes:
-        typer.echo(note, err=True)
-
-
-def _cut(truncated: int, rows: int, predictor: Predictor) -> str:
-    """Say how many texts were cut or read in windows, and their share."""
-    share = 100 * truncated / max(1, rows)
-    became = "were cut" if predictor.long_texts == "truncate" else "were read in windows"
-    return (
-        f"{truncated:,} of {rows:,} texts ({share:.1f} %) were longer than the model reads ({predictor.max_length:,}"
-        f" tokens) and {became}"
-    )
+Encoding = Annotated[str | None, typer.Option("--encoding", help=ENCODING_HELP, show_default=False)]
 
 
 def predict(
-    model: opt.Model,
+    model: shared.Model,
     source: Annotated[
         str | None,
         typer.Argument(
@@ -127,8 +39,8 @@ def predict(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="file to write, of any of these kinds")] = None,
     text: Annotated[list[str] | None, typer.Option("--input", help="one text; repeatable")] = None,
-    text_column: opt.TextColumn = None,
-    encoding: opt.Encoding = None,
+    text_column: TextColumn = None,
+    encoding: Encoding = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="also give each label's probability")] = False,
     top_k: Annotated[
         int | None,
@@ -145,7 +57,7 @@ def predict(
     abstain_below: Annotated[
         float, typer.Option("--abstain-below", help="one label a text: give none below this probability")
     ] = 0.0,
-    long_texts: LongTexts = "truncate",
+    long_texts: shared.LongTexts = "truncate",
     keep_bad_rows: Annotated[
         bool, typer.Option("--keep-bad-rows", help="rows or lines without text get an empty label, instead of stopping")
     ] = False,
@@ -167,8 +79,8 @@ def predict(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace OUT when it exists")] = False,
-    backend: BackendName = "auto",
-    device: Device = None,
+    backend: shared.BackendName = "auto",
+    device: shared.Device = None,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="CPU threads; all by default", show_default=False)
     ] = None,
@@ -182,10 +94,10 @@ def predict(
             show_default=False,
         ),
     ] = None,
-    uncalibrated: Uncalibrated = False,
-    as_json: opt.AsJson = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
+    uncalibrated: shared.Uncalibrated = False,
+    as_json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
+    debug: shared.Debug = False,
 ) -> None:
     """Label texts: a file into a file, one text, or lines from stdin; input order is kept.
 
@@ -229,7 +141,7 @@ def predict(
         calibrated=not uncalibrated,
         threshold=threshold,
         abstain_below=abstain_below,
-        long_texts=cast("Windows", long_texts),
+        long_texts=cast("LongTexts", long_texts),
     )
     batches: Any = {"batch_tokens": batch_tokens, "batch_rows": batch_rows}
     bad_rows: Literal["keep", "error"] = "keep" if keep_bad_rows else "error"
@@ -273,14 +185,14 @@ def predict(
                 progress.say(f"{done.rejected:,} rows could not be labeled and are in {rejects}")
             if done.abstained:
                 progress.say(f"{done.abstained:,} texts got no label")
-            cut_words = _cut(done.truncated, done.rows, predictor)
-            progress.say(f"{done.rows:,} rows written to {out}; {done.unlabeled:,} had no text; {cut_words}")
+            cut_note = cut_words(done.truncated, done.rows, predictor)
+            progress.say(f"{done.rows:,} rows written to {out}; {done.unlabeled:,} had no text; {cut_note}")
         if as_json:
             shown = {key: value for key, value in asdict(done).items() if key != "text_columns"}
             typer.echo(json.dumps({**shown, "output": str(out)}, ensure_ascii=False))
         return
     if cut:
-        _say([_cut(cut, count, predictor)], quiet=quiet)
+        say([cut_words(cut, count, predictor)], quiet=quiet)
 
 
 def _refuse_idle(given: dict[str, bool], mode: str, mend: str) -> None:
