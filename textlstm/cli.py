@@ -16,7 +16,6 @@ import typer
 from textlstm.errors import TextLSTMError
 
 COMMANDS = {
-    "recipes": ("cli_recipes", "recipes_app", ""),
     "run": ("cli_grid", "run", "Compare depths as a recipe says."),
     "compare": ("cli_grid", "compare", "Compare depths on your own data."),
     "advise": ("cli_advise", "advise", "Say how many layers pay on your own data."),
@@ -38,6 +37,7 @@ COMMANDS = {
     "report": ("cli_runs", "report", "Write the report of finished runs anew."),
     "rerun": ("cli_runs", "rerun", "Repeat a run and compare."),
     "check": ("cli_check", "check", "Report on data before training."),
+    "recipes": ("cli_recipes", "recipes_app", ""),
 }
 """By its name, each command's module below `textlstm`, the function there (or a group of commands), and its one line in
 `textlstm --help`, in whose order they stand."""

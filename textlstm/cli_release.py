@@ -45,8 +45,10 @@ def push(
     """
     from textlstm.cli_progress import quiet_libraries
     from textlstm.release.bundle import write_bundle
-    from textlstm.release.card import size_words
-    from textlstm.release.hub import MESSAGE, check_repo_id, push_to_hub
+    from textlstm.release.card_tables import size_words
+    from textlstm.release.evaluation_results import look_up_at
+    from textlstm.release.hub import MESSAGE, push_to_hub
+    from textlstm.release.hub_client import check_repo_id, hub_client
 
     if out is not None and not dry_run:
         raise RecipeError("push was given --out, which has no effect without --dry-run; add that, or leave it out.")
@@ -68,6 +70,7 @@ def push(
             license=license_id,
             languages=languages,
             onnx=onnx,
+            look_up=look_up_at(hub_client()),
         )
         for note in bundle.notes:
             tell(note)
@@ -110,7 +113,7 @@ def pull(
 ) -> None:
     """Fetch a published model into a folder; none of the code in its repository is run."""
     from textlstm.cli_progress import quiet_libraries
-    from textlstm.release.hub import pull_from_hub
+    from textlstm.release.hub_pull import pull_from_hub
 
     quiet_libraries()
     folder = pull_from_hub(repo_id, opt.writable_folder(out), revision=revision)
@@ -134,7 +137,7 @@ def demo(
 ) -> None:
     """Write a static page that runs the model in the reader's browser: label, probabilities, which words mattered."""
     from textlstm.cli_progress import quiet_libraries
-    from textlstm.release.card import size_words
+    from textlstm.release.card_tables import size_words
     from textlstm.release.demo.writing import write_demo
 
     quiet_libraries()

@@ -71,6 +71,7 @@ class HubServer:
 
     def __init__(self):
         self.repos, self.blobs, self.requests, self.faults = {}, {}, [], []
+        self.datasets = {}  # bytes by path, by data set
         self.lock = threading.RLock()
         hub = self
 
@@ -383,10 +384,17 @@ class _Handler(BaseHTTPRequestHandler):
         history = repo and repo.find(revision)
         if not history:
             return _no_repo()
-        content = history[0].files.get(path)
+        return self.content(path, history[0].files.get(path), history[0].oid)
+
+    def dataset(self, name, _, path):
+        files = self.state.datasets.get(name)
+        return _no_repo() if files is None else self.content(path, files.get(path), _oid(name, files))
+
+    def content(self, path, content, commit):
+        """Answer with a file, or a part of it."""
         if content is None:
-            return 404, {"error": "no such entry"}, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": history[0].oid}
-        headers = {"X-Repo-Commit": history[0].oid, "ETag": f'"{_remote_oid(content, path)}"', "Accept-Ranges": "bytes"}
+            return 404, {"error": "no such entry"}, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit}
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{_remote_oid(content, path)}"', "Accept-Ranges": "bytes"}
         start = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         if start:
             rest = content[int(start[1]) :]
@@ -441,4 +449,5 @@ ROUTES = [
     ("PUT", r"/lfs/(\w+)", _Handler.upload),
     ("POST", r"/lfs-verify", _Handler.verify),
     ("GET", rf"/{NAME}/resolve/([^/]+)/(.+)", _Handler.resolve),
+    ("GET", rf"/datasets/{NAME}/resolve/([^/]+)/(.+)", _Handler.dataset),
 ]

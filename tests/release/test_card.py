@@ -17,7 +17,9 @@ from textlstm.analysis.summary import SUMMARY_FILE
 from textlstm.errors import RunFolderError
 from textlstm.recipe import Recipe, validate
 from textlstm.release.bundle import find_comparison
-from textlstm.release.card import CardContent, fenced, model_card, size_words, training_command
+from textlstm.release.card import CardContent, model_card
+from textlstm.release.card_programs import fenced, training_command
+from textlstm.release.card_tables import size_words
 from textlstm.release.pictures import depth_figure, write_pictures
 from textlstm.results import read_run
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from textlstm.inference.torch_classifier import TorchClassifier
-from textlstm.release.card import snippets
+from textlstm.release.card_programs import snippets
 from textlstm.text.encoding import encode_by
 
 pytestmark = pytest.mark.slow

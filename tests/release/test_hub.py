@@ -6,7 +6,9 @@ import pytest
 from hub_server import TOKEN
 
 from textlstm.errors import HubError, ModelError, RecipeError, RunFolderError
-from textlstm.release.hub import MESSAGE, check_repo_id, pull_from_hub, push_bundle
+from textlstm.release.hub import MESSAGE, push_bundle
+from textlstm.release.hub_client import check_repo_id
+from textlstm.release.hub_pull import pull_from_hub
 
 # httpx2 deprecates how the Hub's client 2.4 hands it a file.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")

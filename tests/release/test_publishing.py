@@ -9,7 +9,7 @@ import textlstm
 from textlstm.cli import app
 from textlstm.errors import ModelError, RunFolderError
 from textlstm.release.bundle import write_bundle
-from textlstm.release.hub import pull_from_hub
+from textlstm.release.hub_pull import pull_from_hub
 from textlstm.training.finetuning import train
 
 # httpx2 deprecates how the Hub's client 2.4 hands it a file.

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from textlstm.analysis.figures import Figure
 from textlstm.analysis.orders import depths_in_order
 from textlstm.analysis.summary import SUMMARY_FILE, Comparison, read_summary
-from textlstm.errors import ModelError, RunFolderError
+from textlstm.errors import HubError, ModelError, RunFolderError
 from textlstm.release.card import SPLITS, CardContent, model_card
+from textlstm.release.evaluation_results import RESULTS_FILE, LookUp, benchmark_yaml
 from textlstm.release.pictures import depth_figure, reliability, reliability_figure, write_pictures
 from textlstm.release.privacy import OWN_DATA, public_recipe_yaml, public_run, refuse_private
 from textlstm.release.speed import measure_speed as timed_forms
@@ -51,6 +52,7 @@ def write_bundle(
     languages: Iterable[str] = (),
     onnx: bool = True,
     measure_speed: bool = True,
+    look_up: LookUp | None = None,
 ) -> Bundle:
     """Write the folder to publish: weights, config, tokenizer, remote code, ONNX, figures, recipe and card.
 
@@ -64,6 +66,7 @@ def write_bundle(
         languages: codes of the texts' languages, such as "en".
         onnx: whether to add the ONNX files, where the extra `onnx` is installed.
         measure_speed: whether to time the model for the card, which takes a few seconds.
+        look_up: gives a data set's eval.yaml, so that a score on a benchmark gets its file; None asks nobody.
 
     Returns:
         The folder with its files.
@@ -101,6 +104,8 @@ def write_bundle(
     else:
         (out / METRICS_FILE).write_text(run.model_dump_json(indent=1) + "\n", "utf-8")
         (out / RECIPE_FILE).write_text(public_recipe_yaml(run), "utf-8")
+        if look_up is not None:
+            _add_benchmark_results(out, run, look_up, notes)
     graphs = _add_onnx(source, out, classifier.label_names, notes) if onnx else ()
     figures = _figures(source, run, comparison)
     depths = len(depths_in_order(comparison)) if comparison else 1
@@ -203,6 +208,19 @@ def _add_onnx(source: Path, out: Path, label_names: list[str], notes: list[str])
         notes.append(f"{error} The ONNX file of 8 bits is left out.")
         written = export_graphs(source, folder, label_names, int8=False)
     return tuple(f"onnx/{file.path.name}, {file.parity.describe()}." for file in written)
+
+
+def _add_benchmark_results(out: Path, run: Run, look_up: LookUp, notes: list[str]) -> None:
+    """Add the scores in the form of a Hub's benchmarks, where the model was scored on one."""
+    try:
+        results = benchmark_yaml(run, look_up)
+    except HubError as error:  # the same scores stand in the card
+        notes.append(f"{RESULTS_FILE} is left out, since nobody could say whether the data is a benchmark. {error}")
+        return
+    if results is not None:
+        path = out / RESULTS_FILE
+        path.parent.mkdir()
+        path.write_text(results, "utf-8")
 
 
 def _figures(source: Path, run: Run | None, comparison: Comparison | None) -> dict[str, Figure]:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from textlstm.analysis.figures import Figure, Table
+from textlstm.analysis.figures import Figure
 from textlstm.analysis.summary import Comparison
-from textlstm.analysis.wording import count, interval, measure, nats, percent, plain_text
+from textlstm.analysis.wording import count, measure, nats, percent
 from textlstm.inference.calibration import Calibration
-from textlstm.recipe import Recipe
+from textlstm.release.card_programs import fenced, snippets, training_command
+from textlstm.release.card_tables import class_table, comparison_table, score_table, size_table, speed_table
+from textlstm.release.evaluation_results import model_index
 from textlstm.release.privacy import OWN_DATA, hub_dataset
 from textlstm.release.speed import TOKENS, Timed
-from textlstm.results import Estimate, Run, SplitMetrics
+from textlstm.results import Run
 
 _TEMPLATE = "model_card.md.j2"
-_SHOWN_CLASSES = 100
 _CITATION = """@software{textlstm,
   title   = {textlstm: stacked bidirectional LSTM text classifiers, and what each layer buys and costs},
   author  = {{The textlstm developers}},
@@ -110,37 +108,8 @@ def _metadata(content: CardContent) -> Any:  # noqa: ANN401 - the Hub client's o
         datasets=[dataset] if dataset else None,
         metrics=["accuracy", "f1"] if content.split else None,
         model_name=content.repo_id.rpartition("/")[2],
-        eval_results=_eval_results(content) or None,
+        eval_results=model_index(content.run, content.split) or None,
     )
-
-
-def _eval_results(content: CardContent) -> list[Any]:
-    """The scores in the form of a model index; intervals stand in the card's text."""
-    from huggingface_hub import EvalResult
-
-    if content.run is None or content.split in ("", "train"):
-        return []  # a score on the training rows is no evaluation
-    source, metrics = content.run.data.source, content.run.metrics[content.split]
-    data = content.run.settings.get("data", {})
-    place = {
-        "task_type": "text-classification",
-        "task_name": "Text Classification",
-        "dataset_type": hub_dataset(source) or source.partition(":")[0],
-        "dataset_name": source,
-        "dataset_config": data.get("config"),
-        "dataset_revision": data.get("revision"),
-        "dataset_split": content.split,
-    }
-    named = (
-        ("accuracy", "Accuracy", metrics.accuracy, None),
-        ("f1", "F1 (macro)", metrics.macro_f1, {"average": "macro"}),
-        ("log_loss", "Log loss (nats)", metrics.log_loss, None),
-        ("ece", "Expected calibration error", metrics.ece, None),
-    )
-    return [
-        EvalResult(**place, metric_type=kind, metric_name=name, metric_value=round(figure.value, 4), metric_args=given)
-        for kind, name, figure, given in named
-    ]
 
 
 def _body(content: CardContent) -> str:
@@ -172,11 +141,11 @@ def _body(content: CardContent) -> str:
         metrics=run.metrics.get(content.split) if run else None,
         dataset=hub_dataset(run.data.source) if run else None,
         own_data=run is not None and run.data.source.startswith(OWN_DATA),
-        scores=_score_table(run.metrics[content.split]) if run and content.split else None,
-        classes=_class_table(run.metrics[content.split]) if run and content.split else None,
-        comparison_table=_comparison_table(content.comparison),
-        sizes=_size_table(content.sizes),
-        speed=_speed_table(content.speed),
+        scores=score_table(run.metrics[content.split]) if run and content.split else None,
+        classes=class_table(run.metrics[content.split]) if run and content.split else None,
+        comparison_table=comparison_table(content.comparison),
+        sizes=size_table(content.sizes),
+        speed=speed_table(content.speed),
         tokens=TOKENS,
         command=training_command(run) if run else "",
         snippets=snippets(content.repo_id, multi_label=content.multi_label),
@@ -202,125 +171,6 @@ def _what_it_is(content: CardContent) -> str:
     start = "that started from pretrained vectors" if vectors else "trained from scratch"
     embeddings = f"embeddings of {config['embedding_size']} numbers{f' {start}' if content.run else ''}"
     return f"{stack} on {embeddings}" if depth else f"pooled {embeddings}, without an LSTM layer"
-
-
-def training_command(run: Run) -> str:
-    """Write the command that trains such a model again.
-
-    Args:
-        run: as `public_run` gives it.
-
-    Returns:
-        One `textlstm train` command with every setting that is not a default.
-    """
-    recipe = Recipe.model_validate(run.settings)
-    changed = recipe.identity()
-    for key in ("version", "data.source", "threads"):
-        changed.pop(key, None)
-    if recipe.data.mirror:
-        changed["data.mirror"] = recipe.data.mirror
-    words = ["textlstm", "train", recipe.data.source, "--out", "my-model", "--threads", str(recipe.threads)]
-    for key, value in changed.items():
-        words += ["--set", f"{key}={json.dumps(value, ensure_ascii=False)}"]
-    return " ".join(map(shlex.quote, words))
-
-
-def snippets(repo_id: str, *, multi_label: bool) -> dict[str, str]:
-    """Write the programs that use the model; the tests run these very texts.
-
-    Args:
-        repo_id: where the model is, or a folder.
-        multi_label: whether a text may get several labels.
-
-    Returns:
-        Python by name: "pipeline", "transformers", "onnx" and "textlstm"; each ends with a value named `answers`.
-    """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(loader=PackageLoader("textlstm.release"), autoescape=False, undefined=StrictUndefined)  # noqa: S701
-    names = ("pipeline", "transformers", "onnx", "textlstm")
-    values = {"repo_id": repo_id, "multi_label": multi_label}
-    return {name: environment.get_template(f"use_{name}.py.j2").render(values).strip() for name in names}
-
-
-def fenced(code: str, language: str) -> str:
-    """Put a program between fences longer than any inside it.
-
-    Args:
-        code: what nobody is to read as Markdown.
-        language: behind the first fence.
-
-    Returns:
-        A block.
-    """
-    longest = max((len(run) for run in re.findall(r"`+", code)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{plain_text(code)}\n{fence}"
-
-
-def _with_interval(estimate: Estimate, write: Any = percent) -> list[str]:  # noqa: ANN401
-    return [write(estimate.value), interval(estimate, write) or "too few rows"]
-
-
-def _score_table(metrics: SplitMetrics) -> Table:
-    """The four figures with their intervals."""
-    rows = [
-        ["Accuracy (%)", *_with_interval(metrics.accuracy)],
-        ["Macro-F1 (%)", *_with_interval(metrics.macro_f1)],
-        ["Log loss (nats)", *_with_interval(metrics.log_loss, nats)],
-        ["Expected calibration error (points)", *_with_interval(metrics.ece)],
-    ]
-    return Table("", ["", "value", "95 % interval"], rows)
-
-
-def _class_table(metrics: SplitMetrics) -> Table:
-    """Each class's figures; the largest where there are very many."""
-    shown = sorted(metrics.per_class, key=lambda one: -one.rows)[:_SHOWN_CLASSES]
-    kept = [one for one in metrics.per_class if one in shown]
-    rows = [[one.label, f"{one.rows:,}", percent(one.precision), percent(one.recall), percent(one.f1)] for one in kept]
-    hidden = len(metrics.per_class) - len(kept)
-    note = f"{hidden:,} smaller classes are not shown." if hidden else ""
-    return Table("", ["class", "rows", "precision (%)", "recall (%)", "F1 (%)"], rows, note=note)
-
-
-def _comparison_table(comparison: Comparison | None) -> Table | None:
-    """Scores by depth and size, of the comparison's first setting."""
-    if comparison is None:
-        return None
-    from textlstm.analysis.report_tables import main_tables
-
-    return main_tables(comparison)[0]
-
-
-def _size_table(sizes: Mapping[str, int]) -> Table | None:
-    """What one way or another of using the model has to load, and all files together."""
-    needed = (".safetensors", ".onnx", "tokenizer.json")
-    rows = [[name, size_words(size)] for name, size in sizes.items() if name.endswith(needed)]
-    return Table("", ["file", "size"], [*rows, ["all files", size_words(sum(sizes.values()))]]) if rows else None
-
-
-def size_words(size: int) -> str:
-    """Write a number of bytes.
-
-    Args:
-        size: bytes.
-
-    Returns:
-        Such as "412 B", "71.2 kB" or "2.47 MB", in powers of ten as the Hub counts.
-    """
-    if size < 1_000:
-        return f"{size} B"
-    return f"{measure(size / 1e3)} kB" if size < 1e6 else f"{measure(size / 1e6)} MB"
-
-
-def _speed_table(speed: Timed) -> Table | None:
-    """Milliseconds by what runs and by batch size."""
-    rows = [
-        [words, f"{size}", measure(median), measure(late)]
-        for words, times in speed.items()
-        for size, (median, late) in times.items()
-    ]
-    return Table("", ["", "texts at a time", "median (ms)", "95th percentile (ms)"], rows) if rows else None
 
 
 def _versions(run: Run | None) -> str:
