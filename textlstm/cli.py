@@ -37,6 +37,7 @@ COMMANDS = {
     "report": ("cli_runs", "report", "Write the report of finished runs anew."),
     "rerun": ("cli_runs", "rerun", "Repeat a run and compare."),
     "check": ("cli_check", "check", "Report on data before training."),
+    "doctor": ("cli_doctor", "doctor", "Show what a bug report needs."),
     "recipes": ("cli_recipes", "recipes_app", ""),
 }
 """By its name, each command's module below `textlstm`, the function there (or a group of commands), and its one line in
