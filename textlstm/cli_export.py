@@ -23,6 +23,12 @@ def export(
         bool,
         typer.Option("--full-range", help="8 bits in place of 7: only for processors with VNNI, or without AVX"),
     ] = False,
+    wasm: Annotated[
+        bool,
+        typer.Option(
+            "--wasm", help="also run the int8 file by WebAssembly, as browsers do, and compare (needs Node.js and npm)"
+        ),
+    ] = False,
     opset: Annotated[int, typer.Option("--opset", help="version of ONNX's operators; 18 runs in the most places")] = 18,
     data: Annotated[
         str | None,
@@ -53,6 +59,8 @@ def export(
 
     if full_range and not int8:
         raise RecipeError("--full-range is about the 8-bit file, and --int8 is absent; add it, or leave both out.")
+    if wasm and not int8:
+        raise RecipeError("--wasm is about the 8-bit file, and --int8 is absent; add it, or leave both out.")
     from textlstm.inference.export import export_onnx
 
     quiet_libraries()
@@ -65,11 +73,20 @@ def export(
         data=data,
         least_agreement=least_agreement,
     )
+    in_wasm = None
+    if wasm:
+        from textlstm.release.demo.wasm_parity import keep_if_equal_in_wasm, say_parity
+
+        in_wasm = keep_if_equal_in_wasm(written[-1].path, model)
     if as_json:
         shown = {str(file.path): {"bytes": file.size, **file.parity.model_dump()} for file in written}
+        if in_wasm is not None:
+            shown[str(written[-1].path)]["wasm"] = in_wasm.model_dump()
         typer.echo(json.dumps(shown, indent=1, ensure_ascii=False))
         return
     if not quiet:
         typer.echo(f"compared on {written[0].parity.origin}", err=True)
     for file in written:
         typer.echo(f"{file.path}  {file.size / 2**20:.2f} MiB\n  {file.parity.describe()}")
+    if in_wasm is not None:
+        typer.echo(f"  {say_parity(in_wasm)}")

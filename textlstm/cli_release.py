@@ -125,7 +125,12 @@ def demo(
     model: opt.Model,
     out: Annotated[Path, typer.Option("--out", help="folder for the page")],
     vendor: Annotated[
-        bool, typer.Option("--vendor", help="put the libraries beside the page, fetched with npm; else from a CDN")
+        bool,
+        typer.Option(
+            "--vendor",
+            help="put the libraries beside the page, fetched with npm, and try WebAssembly where Node.js is there; else"
+            " they come from a CDN",
+        ),
     ] = False,
     title: Annotated[str | None, typer.Option("--title", help="of the page; the model's name when absent")] = None,
     example: Annotated[
@@ -151,5 +156,7 @@ def demo(
         f"A first visit loads {made.first_load_gzip:,} bytes with gzip, {made.first_load:,} without"
         f"{'' if vendor else ', the libraries from cdn.jsdelivr.net included'}."
     )
+    if made.parity:
+        typer.echo(made.parity)
     if not quiet:
         typer.echo(f"See it: python -m http.server --directory {out}, then open http://localhost:8000")

@@ -34,7 +34,8 @@ def test_export_compares_on_the_runs_own_validation_rows(exported, fail, succeed
 
 
 def test_export_refuses_what_is_wrong(model, tmp_path, fail):
-    assert "--int8 is absent" in fail(2, "export", model[0], "--full-range")
+    for about_int8 in ("--full-range", "--wasm"):
+        assert "--int8 is absent" in fail(2, "export", model[0], about_int8)
     assert "--opset should be from 18" in fail(2, "export", model[0], "--opset", "7")
     assert "does not exist" in fail(2, "export", tmp_path / "absent")
 

@@ -135,6 +135,8 @@ def test_seven_bits_by_default_and_eight_by_option():
         tables = {entry.name: np.frombuffer(entry.raw_data, np.int8) for entry in graph.graph.initializer}
         matrices = [np.abs(t.astype(int)).max() for name, t in tables.items() if "weight_hh_int8" in name]
         assert matrices == [largest, largest]
+        # Processors without VNNI add pairs of products of activations (up to 255) and weights in 16 bits.
+        assert (2 * 255 * max(matrices) <= np.iinfo(np.int16).max) == (not full)
         assert np.abs(tables["lstm.embedding.weight_int8"].astype(int)).max() == 127  # looked up, never multiplied
 
 

@@ -123,6 +123,7 @@ def test_labels_and_probabilities_are_those_of_python(demo, model):
     """The int8 graph runs natively here and by WebAssembly there; ids are equal, scores nearly."""
     folder, texts = model
     made, _ = demo
+    assert "same labels as on this processor" in (made.parity or "")  # npm is there, so Node.js is
     classifier = OnnxClassifier.load(made.folder / "model.onnx", folder)
     encoded = encode_by(classifier.backend, texts, unk_id=classifier.unk_id)
     logits = classifier.logits(encoded, batch_tokens=1, batch_rows=1).astype(np.float64)

@@ -26,12 +26,27 @@ def export_graphs(source: Path, out: Path, label_names: list[str], *, int8: bool
     Raises:
         ModelError: a graph does not answer as the model does.
     """
-    texts = texts_to_compare(source, label_names, data=None, rows=COMPARED_ROWS)
-    if len(texts.texts) < ENOUGH_TEXTS:
-        from textlstm.text.datasets import load_data
-
-        more = load_data("pydocs").splits["train"].text_list()[:COMPARED_ROWS]
-        texts = HeldOut([*texts.texts, *more], None, f"{texts.origin} and {len(more):,} texts of pydocs")
+    texts = enough_texts(source, label_names, rows=COMPARED_ROWS)
     written = export_onnx(source, out=out, int8=int8, texts=texts)
     (out / PARITY_NAME).unlink()  # names the author's data; `Exported` has the figures
     return written
+
+
+def enough_texts(source: Path, label_names: list[str], *, rows: int) -> HeldOut:
+    """Find a model's held-out rows, and where these are too few to tell anything also texts of Python's.
+
+    Args:
+        source: the model's folder.
+        label_names: the model's labels.
+        rows: how many, at most, of each.
+
+    Returns:
+        200 texts at least, unless `rows` is less.
+    """
+    texts = texts_to_compare(source, label_names, data=None, rows=rows)
+    if len(texts.texts) >= min(ENOUGH_TEXTS, rows):
+        return texts
+    from textlstm.text.datasets import load_data
+
+    more = load_data("pydocs").splits["train"].text_list()[:rows]
+    return HeldOut([*texts.texts, *more], None, f"{texts.origin} and {len(more):,} texts of pydocs")

@@ -38,12 +38,15 @@ class Demo:
         files: bytes by path below it.
         first_load: bytes that a reader's browser loads on the first visit, the libraries included.
         first_load_gzip: the same once compressed, as servers send it.
+        parity: how the graph answers by WebAssembly beside this processor; None where the libraries or Node.js, which
+            runs them outside a browser, are not here.
     """
 
     folder: Path
     files: dict[str, int]
     first_load: int
     first_load_gzip: int
+    parity: str | None = None
 
 
 def write_demo(
@@ -69,7 +72,8 @@ def write_demo(
         What was written, and what a first visit loads.
 
     Raises:
-        ModelError: there is no such model, its 8-bit graph is not good, or no library in a browser reads its tokenizer.
+        ModelError: there is no such model, its 8-bit graph is not good, or answers otherwise by WebAssembly, or no
+            library in a browser reads its tokenizer.
         RunFolderError: `out` holds something.
         RecipeError: the libraries are wanted and npm is absent.
         HubError: they could not be fetched, or something in the folder may not be published.
@@ -81,10 +85,12 @@ def write_demo(
     with tempfile.TemporaryDirectory(prefix=".textlstm-demo-", dir=out.absolute().parent) as scratch:
         page, libraries = Path(scratch) / "page", Path(scratch) / "libraries"
         page.mkdir()
-        settings = _write_model(model, page, Path(scratch))
+        settings, folder = _write_model(model, page, Path(scratch))
         settings |= {"title": title or Path(model).absolute().name, "examples": list(examples)}
+        parity = None
         if vendor:
             vendor_libraries(libraries)
+            parity = _compare(page, folder, settings["labels"], libraries)
         first_load = _write_page(page, settings, libraries if vendor else None)
         # The libraries are known by their hashes, and speak of a home folder that is inside WebAssembly.
         refuse_private(page, places=[Path(model)] if Path(model).is_dir() else [], published=_FILES)
@@ -94,11 +100,22 @@ def write_demo(
             out.rmdir()
         page.rename(out.absolute())
     files = {path.relative_to(out).as_posix(): path.stat().st_size for path in sorted(out.rglob("*")) if path.is_file()}
-    return Demo(out, files, *first_load)
+    return Demo(out, files, *first_load, parity=parity)
 
 
-def _write_model(model: str | Path, page: Path, scratch: Path) -> dict[str, Any]:
-    """Put graph and tokenizer in their places; gives what the page must know to read texts as the model does."""
+def _compare(page: Path, folder: Path, label_names: list[str], libraries: Path) -> str | None:
+    """Run the page's graph by WebAssembly before it is shown to anybody; gives what came of it, in a sentence."""
+    from textlstm.release.demo.wasm_parity import COMPARED_TEXTS, compare_in_wasm, has_node, say_parity
+    from textlstm.release.graphs import enough_texts
+
+    if not has_node():
+        return None
+    texts = enough_texts(folder, label_names, rows=COMPARED_TEXTS)
+    return say_parity(compare_in_wasm(page / "model.onnx", folder, texts, libraries=libraries))
+
+
+def _write_model(model: str | Path, page: Path, scratch: Path) -> tuple[dict[str, Any], Path]:
+    """Put graph and tokenizer in their places; gives what the page must know to read texts, and the model's folder."""
     from textlstm.inference.onnx_classifier import OnnxClassifier
 
     graph, folder = _eight_bits(model, scratch)
@@ -112,13 +129,14 @@ def _write_model(model: str | Path, page: Path, scratch: Path) -> dict[str, Any]
     shutil.copyfile(graph, page / "model.onnx")
     (page / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")), "utf-8")
     (page / "tokenizer_config.json").write_text(json.dumps(_tokenizer_settings(folder)) + "\n", "utf-8")
-    return {
+    settings = {
         "labels": classifier.label_names,
         "multi_label": classifier.multi_label,
         "max_length": classifier.max_length,
         "unk_id": classifier.unk_id,
         **_calibrated(folder, classifier.label_names),
     }
+    return settings, folder
 
 
 def _write_page(page: Path, settings: dict[str, Any], vendored: Path | None) -> tuple[int, int]:
