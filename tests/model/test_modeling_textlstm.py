@@ -174,6 +174,7 @@ def observe(config):
         "evaluation": evaluated.logits.tolist(),
         "training": trained.logits.tolist(),
         "loss": evaluated.loss.item(),
+        "whole": model.lstm(ids).last_hidden_state is not None,
     }
 
 
@@ -199,6 +200,7 @@ ALIVE = {
     "output_dropout": (0.5, "training"),
     "class_weights": ([1.0, 2.0, 5.0], "loss"),
     "label_smoothing": (0.2, "loss"),
+    "window": (2, "whole"),
 }
 ORDER = ["shapes", "init", "evaluation", "training", "loss"]
 
@@ -212,6 +214,8 @@ def test_every_option_changes_what_it_should(name):
     assert before[effect] != after[effect]
     if effect == "training":
         untouched = ["shapes", "init", "evaluation", "loss"]
+    elif effect == "whole":  # tests/model/test_windows.py holds the rest, which is equal but for rounding
+        untouched = ["shapes", "init"]
     elif effect == "loss":
         untouched = ["shapes", "init", "evaluation", "training"]
     else:

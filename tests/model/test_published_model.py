@@ -40,6 +40,7 @@ def published(tmp_path_factory):
         join="residual",
         layer_norm=True,
         pooling="layer_mix",
+        window=4,
         id2label={0: "negative", 1: "positive"},
         label2id={"negative": 0, "positive": 1},
         head_init_std=1.0,

@@ -92,6 +92,9 @@ class TextLSTMConfig(PreTrainedConfig):
     gate_activation: str | list[str] = "sigmoid"
     """Activation of the gates, one name or one for each layer: sigmoid or hard_sigmoid (which leaves the fused kernel)."""  # noqa: E501
 
+    window: int | None = None
+    """Tokens of a text that are read at a time, so that memory does not grow with its length; logits and gradients stay the same, and training takes longer, the more so the deeper the stack; null reads texts at once."""  # noqa: E501
+
     embedding_dropout: float = 0.3
     """Share of the vocabulary's words that are dropped from a whole batch in training."""
     input_dropout: float = 0.3
@@ -131,6 +134,8 @@ class TextLSTMConfig(PreTrainedConfig):
             fits = not isinstance(value, list) or len(value) == self.num_layers
             _require(fits, name, f"one value or a list of num_layers = {self.num_layers}", value)
         _require(min(per_layer(self.hidden_size, 1)) >= 1, "hidden_size", "at least 1", self.hidden_size)
+        if self.window is not None:
+            _require(self.window >= 1, "window", "at least 1", self.window)
         choices = {"join": JOINS, "pooling": POOLINGS, "activation": ACTIVATIONS, "gate_activation": GATE_ACTIVATIONS}
         for name, known in choices.items():
             for value in per_layer(getattr(self, name), self.num_layers):
@@ -146,10 +151,10 @@ class TextLSTMConfig(PreTrainedConfig):
 
     def _check_types(self) -> None:
         """Refuse values of another type; whole numbers are welcome where a fraction may stand."""
-        for name in ("vocab_size", "pad_token_id", "embedding_size", "num_layers", "hidden_size"):
+        for name in ("vocab_size", "pad_token_id", "embedding_size", "num_layers", "hidden_size", "window"):
             for value in per_layer(getattr(self, name), 1):
                 fits = isinstance(value, int) and not isinstance(value, bool)
-                _require(fits, name, "a whole number", repr(value))
+                _require(fits or (name == "window" and value is None), name, "a whole number", repr(value))
         for name in (
             *DROPOUTS,
             "label_smoothing",

@@ -52,10 +52,23 @@ class LockedDropout(nn.Module):
         Returns:
             (batch, time, dim), with dropped features at zero and the others scaled up.
         """
+        mask = self.draw(states, states.size(0), states.size(2))
+        return states if mask is None else states * mask
+
+    def draw(self, like: Tensor, batch: int, width: int) -> Tensor | None:
+        """Draw what is dropped of each text, for texts that come in windows.
+
+        Args:
+            like: gives type and device.
+            batch: number of texts.
+            width: number of features.
+
+        Returns:
+            (batch, 1, width) factors, zero at dropped features; None where nothing is dropped.
+        """
         if not self.training or self.p == 0.0:
-            return states
-        mask = states.new_empty(states.size(0), 1, states.size(2)).bernoulli_(1.0 - self.p)
-        return states * mask.div_(1.0 - self.p)
+            return None
+        return like.new_empty(batch, 1, width).bernoulli_(1.0 - self.p).div_(1.0 - self.p)
 
     def extra_repr(self) -> str:
         """Name the rate where the model is printed."""

@@ -9,16 +9,19 @@ Travels with published models: imports only torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .kernel import lstm
 from .pooling import valid_positions
 
 State = tuple[Tensor, Tensor]
 """Hidden and cell state of one direction, each (batch, hidden_size)."""
+
+_SHUT = 1e4  # a gate's sigmoid of minus this is zero, and half precision can hold it
 
 # Names and constants of ONNX's LSTM operator, so that every model can be exported.
 ACTIVATION_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -116,7 +119,7 @@ class LSTMLayer(nn.Module):
             direction's state, the second half the backward direction's.
         """
         x = x.transpose(0, 1).contiguous()  # (time, batch, input_size): no copy where the model keeps this layout
-        weight_hh = functional.dropout(self.weight_hh, self.recurrent_dropout, self.training)
+        weight_hh = self.recurrent_weights()
         # unbind: its backward is one stack, where indexing would add up one zero-filled copy a direction
         weights = [
             list(direction)
@@ -139,8 +142,19 @@ class LSTMLayer(nn.Module):
         padding = ~valid_positions(lengths, x.size(0)).t().unsqueeze(2)  # (time, batch, 1)
         return torch.cat(states, dim=2).masked_fill_(padding, 0.0).transpose(0, 1)
 
+    def recurrent_weights(self) -> Tensor:
+        """Give weight_hh, (directions, 4 * hidden, hidden), in training with a new draw of what is dropped of it."""
+        return functional.dropout(self.weight_hh, self.recurrent_dropout, self.training)
+
     def read_direction(
-        self, x: Tensor, direction: int, *, state: State | None = None, columns: Tensor | None = None
+        self,
+        x: Tensor,
+        direction: int,
+        *,
+        state: State | None = None,
+        columns: Tensor | None = None,
+        weight_hh: Tensor | None = None,
+        padding: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Read in one direction, from a state, so that a text may come in windows.
 
@@ -149,6 +163,8 @@ class LSTMLayer(nn.Module):
             direction: 0 for the parameters of the forward direction, 1 for those of the backward one.
             state: hidden and cell state to begin from, each (batch, hidden_size); zeros when None.
             columns: (features,) which of the layer's inputs x holds; all when None. The weights of others rest.
+            weight_hh: of `recurrent_weights`, for windows of one text to share a draw; drawn here when None.
+            padding: (time, batch) where there is padding, whose states are to be zero; a text may begin behind it.
 
         Returns:
             (time, batch, hidden_size), and the state after the last position.
@@ -156,29 +172,68 @@ class LSTMLayer(nn.Module):
         weight_ih = self.weight_ih[direction]
         if columns is not None:
             weight_ih = weight_ih.index_select(1, columns)
-        weight_hh = functional.dropout(self.weight_hh[direction], self.recurrent_dropout, self.training)
-        weights = [weight_ih, weight_hh, self.bias_ih[direction], self.bias_hh[direction]]
+        if padding is not None:
+            # One more input, 1 at padding, shuts input and output gate there, and leaves the fused kernel in place: a
+            # zero state stays zero until the text begins, which for the backward direction is its last word.
+            shut = weight_ih.new_zeros(4, self.hidden_size)
+            shut[[0, 3]] = -_SHUT
+            weight_ih = torch.cat([weight_ih, shut.view(-1, 1)], dim=1)
+            x = torch.cat([x, padding.unsqueeze(2).to(x.dtype)], dim=2)
+        if weight_hh is None:
+            recurrent = functional.dropout(self.weight_hh[direction], self.recurrent_dropout, self.training)
+        else:
+            recurrent = weight_hh[direction]
+        weights = [weight_ih, recurrent, self.bias_ih[direction], self.bias_hh[direction]]
         if state is None:
             zeros = x.new_zeros(x.size(1), self.hidden_size)
             state = zeros, zeros
         if self.activation != "tanh" or self.gate_activation != "sigmoid":
             return self._run_steps(x, weights, state)
-        output, hidden, cell = _lstm_from(x.contiguous(), weights, (state[0].unsqueeze(0), state[1].unsqueeze(0)))
+        output, hidden, cell = lstm(x.contiguous(), weights, (state[0].unsqueeze(0), state[1].unsqueeze(0)))
         return output, (hidden[0], cell[0])
+
+    def read_window(
+        self,
+        x: Tensor,
+        directions: tuple[int, ...],
+        *,
+        states: Sequence[State | None],
+        weight_hh: Tensor,
+        padding: Tensor | None,
+    ) -> tuple[Tensor, list[State]]:
+        """Read one window of right-padded texts.
+
+        Args:
+            x: (batch, time, input_size).
+            directions: which to read in.
+            states: of each direction of the layer, before the window in its order of reading; zeros when None.
+            weight_hh: of `recurrent_weights`.
+            padding: (batch, time) where there is padding; None where there is none.
+
+        Returns:
+            (batch, time, len(directions) * hidden_size), zero at padding, and each of these directions' state behind
+            the window.
+        """
+        x = x.transpose(0, 1)
+        padding = None if padding is None else padding.t()
+        outputs, after = [], []
+        for direction in directions:
+            output, state = self.read_direction(
+                x.flip(0) if direction else x,
+                direction,
+                state=states[direction],
+                weight_hh=weight_hh,
+                padding=padding.flip(0) if direction and padding is not None else padding,
+            )
+            outputs.append(output.flip(0) if direction else output)
+            after.append(state)
+        return (torch.cat(outputs, dim=2) if len(outputs) > 1 else outputs[0]).transpose(0, 1), after
 
     def _run_fused(self, x: Tensor, *directions: list[Tensor]) -> Tensor:
         """Call torch's LSTM kernel (oneDNN, cuDNN) on (time, batch, dim)."""
         weights = [weight for direction in directions for weight in direction]
-        lower = _unfit_for_cpu() & {x.dtype, _autocast_dtype("cpu")} if x.device.type == "cpu" else None
-        if lower:
-            with torch.autocast("cpu", enabled=False):
-                return _lstm(x.float(), [weight.float() for weight in weights], self.hidden_size).to(lower.pop())
-        if x.is_cuda:
-            # cuDNN wants one chunk of memory, and warns at every call when it has to make it itself.
-            chunk = torch.cat([weight.reshape(-1) for weight in weights])
-            parts = torch.split(chunk, [weight.numel() for weight in weights])
-            weights = [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
-        return _lstm(x, weights, self.hidden_size)
+        zeros = x.new_zeros(len(directions), x.size(1), self.hidden_size)
+        return lstm(x, weights, (zeros, zeros))[0]
 
     def _run_steps(self, x: Tensor, weights: list[Tensor], state: State | None = None) -> tuple[Tensor, State]:
         """Run one direction step by step on (time, batch, dim), with any activation; inputs are multiplied at once."""
@@ -202,31 +257,6 @@ class LSTMLayer(nn.Module):
             f"{self.input_size}, {self.hidden_size}, directions={self.directions}, activation={self.activation}, "
             f"gate_activation={self.gate_activation}, recurrent_dropout={self.recurrent_dropout}"
         )
-
-
-def _lstm(x: Tensor, weights: list[Tensor], hidden_size: int) -> Tensor:
-    """Run one layer over (time, batch, dim), from zero states; eight weights for both directions, four for one."""
-    directions = len(weights) // 4
-    zeros = x.new_zeros(directions, x.size(1), hidden_size)
-    return _lstm_from(x, weights, (zeros, zeros))[0]
-
-
-def _lstm_from(x: Tensor, weights: list[Tensor], state: State) -> tuple[Tensor, Tensor, Tensor]:
-    """Run one layer over (time, batch, dim) from states (directions, batch, hidden); gives output, hidden and cell."""
-    # bias, one layer, no dropout between layers, keep what the backward pass needs, directions, not batch-first
-    options = (True, 1, 0.0, torch.is_grad_enabled(), len(weights) == 8, False)
-    read: tuple[Tensor, Tensor, Tensor] = torch._VF.lstm(x, state, weights, *options)
-    return read
-
-
-def _unfit_for_cpu() -> set[torch.dtype | None]:
-    """Name the types that oneDNN's LSTM raises for: float16, and without AVX-512 bfloat16 too."""
-    unfit: set[torch.dtype | None] = {torch.float16}
-    return unfit if torch.ops.mkldnn._is_mkldnn_bf16_supported() else unfit | {torch.bfloat16}
-
-
-def _autocast_dtype(device: str) -> torch.dtype | None:
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
 
 def initial_lstm_weights(layer: LSTMLayer, *, forget_bias: float) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from .configuration_textlstm import TextLSTMConfig, per_layer
 from .dropout import LockedDropout, WordDropout
 from .layers import LSTMLayer, initial_lstm_weights
 from .pooling import LayerMix, Pooling, valid_positions
+from .windows import pool_in_windows
 
 
 class TextLSTMPreTrainedModel(PreTrainedModel):
@@ -134,7 +135,9 @@ class TextLSTMModel(TextLSTMPreTrainedModel):
 
         Returns:
             `last_hidden_state` (batch, time, width), zero at padding; `pooler_output` (batch, pooled width) where the
-            model pools; `hidden_states` where asked for.
+            model pools; `hidden_states` where asked for. Texts longer than `config.window` are read in windows, and
+            `last_hidden_state`, which would be as long as they are, is None; where `hidden_states` are asked for, or
+            hooks wait at the layers, all texts are read at once.
 
         Raises:
             ValueError: if not exactly one of input_ids and inputs_embeds is given.
@@ -158,6 +161,14 @@ class TextLSTMModel(TextLSTMPreTrainedModel):
         if not torch.equal(words, valid_positions(lengths, words.size(1))):
             # Padding on the left, or in between: read the words as if it stood on the right.
             order = words.long().argsort(dim=1, descending=True, stable=True)
+        if self.pooling is not None and not output_hidden_states and self._has_windows(words.size(1)):
+            if input_ids is not None:
+                source = input_ids if order is None else input_ids.gather(1, order)
+            else:
+                source = self._embed(None, inputs_embeds, order)
+            pooled = pool_in_windows(self, self.pooling, source, lengths, window=self.config.window)
+            in_windows = BaseModelOutputWithPooling(pooler_output=pooled)
+            return in_windows if return_dict else in_windows.to_tuple()
         embedded = self._embed(input_ids, inputs_embeds, order)
         states = self._read(embedded, lengths)
         # Without layers the embeddings are what is pooled.
@@ -204,16 +215,48 @@ class TextLSTMModel(TextLSTMPreTrainedModel):
         """Run the stack over right-padded embeddings; gives each layer's states, (batch, time, width)."""
         below = [embedded]
         for index, layer in enumerate(self.layers):
-            inputs = torch.cat(below, dim=2) if self.config.join == "dense" else below[-1]
-            if index > 0:
-                if self.config.layer_norm:
-                    inputs = self.layer_norms[index - 1](inputs)
-                inputs = self.layer_dropout(inputs)
-            states = layer(inputs, lengths)
-            if index > 0 and self.config.join == "residual":
-                states = states + self.shortcuts[index - 1](below[-1])
-            below.append(states)
+            dropped = None if index == 0 else self.layer_dropout.draw(below[-1], lengths.size(0), layer.input_size)
+            states = layer(self.layer_inputs(index, below, dropped), lengths)
+            below.append(self.layer_output(index, below, states))
         return below[1:]
+
+    def layer_inputs(self, index: int, below: list[Tensor], dropped: Tensor | None) -> Tensor:
+        """Make what a layer reads.
+
+        Args:
+            index: of the layer, 0 for the lowest.
+            below: the embeddings and what each layer below gives, (batch, time, width).
+            dropped: factors of the features by dropout, (batch, 1, input_size); None where nothing is dropped.
+
+        Returns:
+            (batch, time, input_size).
+        """
+        inputs = torch.cat(below, dim=2) if self.config.join == "dense" else below[-1]
+        if index > 0 and self.config.layer_norm:
+            inputs = self.layer_norms[index - 1](inputs)
+        return inputs if dropped is None else inputs * dropped
+
+    def layer_output(self, index: int, below: list[Tensor], states: Tensor, direction: int | None = None) -> Tensor:
+        """Make what a layer gives of its states.
+
+        Args:
+            index: of the layer, 0 for the lowest.
+            below: as for `layer_inputs`.
+            states: (batch, time, width).
+            direction: where the states are one direction's alone, which.
+
+        Returns:
+            (batch, time, width).
+        """
+        if index == 0 or self.config.join != "residual":
+            return states
+        added: Tensor = self.shortcuts[index - 1](below[-1])
+        return states + (added if direction is None else added.chunk(2, dim=2)[direction])
+
+    def _has_windows(self, time: int) -> bool:
+        """Whether texts of this padded length are read in windows; a hook at a layer waits for whole texts."""
+        watched = any(layer._forward_hooks or layer._forward_pre_hooks for layer in self.layers)
+        return self.config.window is not None and 0 < self.config.window < time and len(self.layers) > 0 and not watched
 
 
 class TextLSTMForSequenceClassification(TextLSTMPreTrainedModel):
