@@ -51,6 +51,27 @@ class Calibration:
     log_loss_after: float
     weights: str | None = None
 
+    def thresholds_of(self, label_names: list[str]) -> NDArray[np.float32] | None:
+        """Give the thresholds in the order of a model's labels.
+
+        Args:
+            label_names: in the order of the model's outputs.
+
+        Returns:
+            (classes,); None where none were fitted.
+
+        Raises:
+            ModelError: they are of other labels.
+        """
+        if self.thresholds is None:
+            return None
+        if set(self.thresholds) != set(label_names):
+            raise ModelError(
+                f"The calibration should have a threshold for each of the labels {', '.join(label_names)}, and"
+                f" has some for {', '.join(self.thresholds)}; calibrate the model again."
+            )
+        return np.array([self.thresholds[name] for name in label_names], dtype=np.float32)
+
 
 def fit_calibration(
     logits: Floats, labels: NDArray[Any], label_names: list[str], *, source: str, weights: str | None = None

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from textlstm.errors import RecipeError
+
 THRESHOLD = 0.5
 """A multi-label model gives every label whose probability is at least this."""
 
@@ -132,3 +134,28 @@ def decide(
             )
         )
     return predictions
+
+
+def check_decision(multi_label: bool, *, threshold: float | None, abstain_below: float) -> None:
+    """Refuse ways of deciding that are out of range or would do nothing.
+
+    Args:
+        multi_label: whether a text may get any number of labels.
+        threshold: the probability from which a label is given; None where nobody asked for one.
+        abstain_below: the probability below which no label is given.
+
+    Raises:
+        RecipeError: such a way.
+    """
+    if threshold is not None and not multi_label:
+        raise RecipeError(
+            "A threshold decides for each label of a multi-label model, and this model gives exactly one; use"
+            " --abstain-below to leave unsure texts without a label."
+        )
+    if abstain_below and multi_label:
+        raise RecipeError(
+            "A multi-label model abstains by its thresholds; use --threshold in place of --abstain-below."
+        )
+    for name, value in (("threshold", threshold), ("abstain-below", abstain_below)):
+        if value is not None and not 0.0 <= value <= 1.0:
+            raise RecipeError(f"--{name} is a probability between 0 and 1, and {value} was found.")

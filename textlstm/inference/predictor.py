@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +16,19 @@ from numpy.typing import NDArray
 
 from textlstm.errors import DataError, ModelError, RecipeError
 from textlstm.inference.calibration import Calibration, read_calibration
-from textlstm.inference.decisions import THRESHOLD, Prediction, decide, given_labels, probabilities_from_logits
+from textlstm.inference.classifiers import Classifier, average_windows, load_classifier
+from textlstm.inference.decisions import (
+    THRESHOLD,
+    Prediction,
+    check_decision,
+    decide,
+    given_labels,
+    probabilities_from_logits,
+)
 from textlstm.inference.model_files import BATCH_ROWS, BATCH_TOKENS, Backend, ModelFiles, digest_model, find_model
 from textlstm.text.encoding import Encoded, encode_by
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
     from textlstm.inference.torch_classifier import TorchClassifier
@@ -31,24 +38,6 @@ __all__ = ["BATCH_ROWS", "BATCH_TOKENS", "Classifier", "LongTexts", "Predictor"]
 
 LongTexts = Literal["truncate", "average"]
 """A text longer than the model reads is cut at its end, or read in windows whose logits are averaged."""
-
-
-class Classifier(Protocol):
-    """What runs a model: `OnnxClassifier` or `TorchClassifier`."""
-
-    label_names: list[str]
-    multi_label: bool
-    max_length: int
-    unk_id: int
-    name: str
-    batch_rows: int
-
-    @property
-    def backend(self) -> Tokenizer:
-        """The tokenizer, set to cut texts as the model reads them."""
-
-    def logits(self, encoded: Encoded, *, batch_tokens: int, batch_rows: int) -> NDArray[np.float32]:
-        """Give (rows, classes) in the order of the ids."""
 
 
 class Predictor:
@@ -93,19 +82,15 @@ class Predictor:
         self.classifier = classifier
         self.label_names, self.multi_label = classifier.label_names, classifier.multi_label
         self.max_length = classifier.max_length
-        _check_options(self.multi_label, threshold=threshold, abstain_below=abstain_below, long_texts=long_texts)
+        check_decision(self.multi_label, threshold=threshold, abstain_below=abstain_below)
+        if long_texts not in get_args(LongTexts):
+            raise RecipeError(f"--long-texts is {' or '.join(get_args(LongTexts))}, and {long_texts!r} was found.")
         self.calibration, self.abstain_below, self.long_texts = calibration, abstain_below, long_texts
         self.files: ModelFiles | None = None
         self.thresholds: float | NDArray[np.float32] = THRESHOLD if threshold is None else threshold
-        if calibration is not None and calibration.thresholds is not None:
-            if set(calibration.thresholds) != set(self.label_names):
-                raise ModelError(
-                    f"The calibration should have a threshold for each of the labels {', '.join(self.label_names)}, and"
-                    f" has some for {', '.join(calibration.thresholds)}; calibrate the model again."
-                )
-            if threshold is None:
-                named = calibration.thresholds
-                self.thresholds = np.array([named[name] for name in self.label_names], dtype=np.float32)
+        calibrated = calibration.thresholds_of(self.label_names) if calibration is not None else None
+        if threshold is None and calibrated is not None:
+            self.thresholds = calibrated
 
     @classmethod
     def load(
@@ -142,26 +127,10 @@ class Predictor:
                 no such model, or cannot be reached.
         """
         files = find_model(source, backend=backend, device=device)
-        classifier: Classifier
-        if files.onnx is not None:
-            from textlstm.inference.onnx_classifier import OnnxClassifier
-
-            classifier = OnnxClassifier.load(files.onnx, files.folder, threads=threads)
-        else:
-            from textlstm.inference.torch_classifier import TorchClassifier
-
-            classifier = TorchClassifier.load(files.folder, device=device)
-            if threads is not None:
-                import torch
-
-                torch.set_num_threads(threads)
+        classifier = load_classifier(files, device=device, threads=threads)
         calibration = read_calibration(files.folder) if calibrated else None
         loaded = cls(
-            classifier,
-            calibration=calibration,
-            threshold=threshold,
-            abstain_below=abstain_below,
-            long_texts=long_texts,
+            classifier, calibration=calibration, threshold=threshold, abstain_below=abstain_below, long_texts=long_texts
         )
         loaded.files = files
         return loaded
@@ -284,13 +253,7 @@ class Predictor:
         """
         rows = self.classifier.batch_rows if batch_rows is None else batch_rows
         logits = self.classifier.logits(encoded, batch_tokens=batch_tokens, batch_rows=rows)
-        if encoded.owners is None:
-            return logits
-        texts = int(encoded.owners[-1]) + 1 if len(encoded) else 0
-        summed = np.zeros((texts, logits.shape[1]), dtype=np.float64)
-        np.add.at(summed, encoded.owners, logits * encoded.lengths[:, None])
-        tokens = np.bincount(encoded.owners, weights=encoded.lengths, minlength=texts)
-        return np.asarray(summed / tokens[:, None], dtype=np.float32)
+        return average_windows(logits, encoded)
 
     def probabilities_of(
         self, encoded: Encoded, *, batch_tokens: int = BATCH_TOKENS, batch_rows: int | None = None
@@ -334,21 +297,3 @@ class Predictor:
             thresholds=self.thresholds,
             abstain_below=self.abstain_below,
         )
-
-
-def _check_options(multi_label: bool, *, threshold: float | None, abstain_below: float, long_texts: str) -> None:
-    """Refuse what is out of range or would do nothing."""
-    if threshold is not None and not multi_label:
-        raise RecipeError(
-            "A threshold decides for each label of a multi-label model, and this model gives exactly one; use"
-            " --abstain-below to leave unsure texts without a label."
-        )
-    if abstain_below and multi_label:
-        raise RecipeError(
-            "A multi-label model abstains by its thresholds; use --threshold in place of --abstain-below."
-        )
-    for name, value in (("threshold", threshold), ("abstain-below", abstain_below)):
-        if value is not None and not 0.0 <= value <= 1.0:
-            raise RecipeError(f"--{name} is a probability between 0 and 1, and {value} was found.")
-    if long_texts not in get_args(LongTexts):
-        raise RecipeError(f"--long-texts is {' or '.join(get_args(LongTexts))}, and {long_texts!r} was found.")
