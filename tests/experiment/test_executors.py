@@ -130,7 +130,7 @@ def test_closing_ends_the_workers_in_the_middle_of_their_cells(tmp_path, cells):
         time.sleep(0.01)
     began = time.monotonic()
     outcomes.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # a cell that is stuck sleeps ten minutes
     for pid in {int(line.split()[1]) for line in told(log, "begin")}:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

@@ -147,6 +147,7 @@ def test_the_data_is_what_the_recipe_says(name):
     assert int(counted[1]) == shared if counted else shared <= 2
 
 
+@pytest.mark.slow
 def test_the_table_of_recipes_is_up_to_date():
     done = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / "recipe_table.py", "--check"], capture_output=True, text=True

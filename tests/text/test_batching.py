@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -86,13 +84,6 @@ def test_no_batch_is_a_small_rest():
     lengths = np.full(32 * 10 + 1, 10)
     sizes = [len(batch) for batch in plan_epoch(lengths, batch_tokens=320, max_rows=32, rng=np.random.default_rng(0))]
     assert min(sizes) >= 8
-
-
-def test_a_million_rows_are_planned_in_seconds():
-    lengths = np.random.default_rng(0).integers(1, 400, 1_000_000)
-    start = time.perf_counter()
-    plan_epoch(lengths, batch_tokens=8192, max_rows=32, rng=np.random.default_rng(0))
-    assert time.perf_counter() - start < 5  # measured 0.3 s; the rest is for a busy machine
 
 
 @given(st.lists(st.lists(st.integers(2, 99), min_size=1, max_size=9), min_size=1, max_size=9), st.data())
