@@ -86,23 +86,29 @@ class RowWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the file and give it its name, or remove it when the block failed."""
+        if kind is not None:
+            self._give_up()
+            return
         try:
-            if kind is None:
-                self._finish()
-                for stream in (self._text, self._file):
-                    if stream is not None:
-                        stream.close()
-                self._temporary.replace(self.path)
-        finally:
-            # Nothing is left to do when all went well. A full disk refuses what closing would still write.
-            if self._arrow is not None:
-                with contextlib.suppress(OSError, pa.ArrowException):  # else it would end the file when it is collected
-                    self._arrow.close()
+            self._finish()
             for stream in (self._text, self._file):
                 if stream is not None:
-                    with contextlib.suppress(OSError, ValueError):
-                        stream.close()
-            self._temporary.unlink(missing_ok=True)
+                    stream.close()  # writes what is still held, which a full disk may refuse
+            self._temporary.replace(self.path)
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        """Leave nothing behind; what closing would still write may find no room."""
+        with contextlib.suppress(OSError, ValueError, pa.ArrowException):
+            if self._arrow is not None:  # else it would end the file when it is collected
+                self._arrow.close()
+        for stream in (self._text, self._file):
+            with contextlib.suppress(OSError, ValueError):
+                if stream is not None:
+                    stream.close()
+        self._temporary.unlink(missing_ok=True)
 
     def _finish(self) -> None:
         """Write what ends the file."""
