@@ -66,7 +66,8 @@ def evaluate(
     rows = labeled_split(loaded, split)
     assert rows.labels is not None  # noqa: S101 - labeled_split has refused unlabeled rows
     encoded = predictor.encode(rows.texts)
-    say([*loaded.notes, cut_words(encoded.truncated, len(rows), predictor)], quiet=quiet)
+    cut = [cut_words(encoded.truncated, len(rows), predictor)] if encoded.truncated else []
+    say([*loaded.notes, *cut], quiet=quiet)
     chances = predictor.probabilities_of(encoded)
     metrics = evaluate_predictions(rows.labels, chances, predictor.label_names)
     curve = coverage_curve(chances, rows.labels) if coverage else []

@@ -19,7 +19,7 @@ from textlstm.cli_shared import Debug as Debug
 from textlstm.cli_shared import Model as Model
 from textlstm.cli_shared import Quiet as Quiet
 from textlstm.errors import RecipeError, RunFolderError
-from textlstm.recipe import Recipe, describe_key, validate
+from textlstm.recipe import Recipe, describe_key, known_keys, validate
 from textlstm.recipe_files import parse_override
 
 OPTION_KEYS = {
@@ -53,9 +53,12 @@ TEACHER_KEYS = {
 
 
 def _option(flag: str, kind: type, **kwargs: Any) -> Any:  # noqa: ANN401 - typer's annotation objects have no narrower type
-    """Describe an option by the recipe key it sets."""
-    name, keys = flag.removeprefix("--").replace("-", "_"), {**OPTION_KEYS, **TEACHER_KEYS}
-    return Annotated[kind | None, typer.Option(flag, help=describe_key(keys[name]), show_default=False, **kwargs)]
+    """Describe an option by the recipe key it sets, with the value that the key has when nobody sets it."""
+    key = {**OPTION_KEYS, **TEACHER_KEYS}[flag.removeprefix("--").replace("-", "_")]
+    words, default = describe_key(key), known_keys()[key].default
+    if isinstance(default, str | int | float) and key != "threads":  # of which train takes all, and compare one a run
+        words = f"{words} [recipe default: {default}]"
+    return Annotated[kind | None, typer.Option(flag, help=words, show_default=False, **kwargs)]
 
 
 TextColumn = Annotated[

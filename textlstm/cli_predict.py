@@ -185,8 +185,12 @@ def predict(
                 progress.say(f"{done.rejected:,} rows could not be labeled and are in {rejects}")
             if done.abstained:
                 progress.say(f"{done.abstained:,} texts got no label")
-            cut_note = cut_words(done.truncated, done.rows, predictor)
-            progress.say(f"{done.rows:,} rows written to {out}; {done.unlabeled:,} had no text; {cut_note}")
+            told = [f"{done.rows:,} rows written to {out}"]
+            if done.unlabeled:
+                told.append(f"{done.unlabeled:,} had no text")
+            if done.truncated:
+                told.append(cut_words(done.truncated, done.rows, predictor))
+            progress.say("; ".join(told))
         if as_json:
             shown = {key: value for key, value in asdict(done).items() if key != "text_columns"}
             typer.echo(json.dumps({**shown, "output": str(out)}, ensure_ascii=False))

@@ -32,6 +32,17 @@ Text = Annotated[
 ]
 
 
+def _own(flag: str, kind: type, words: str) -> Any:  # noqa: ANN401 - typer's annotation objects have no narrower type
+    """An option whose default is this command's own."""
+    key = opt.OPTION_KEYS[flag.removeprefix("--").replace("-", "_")]
+    return Annotated[kind | None, typer.Option(flag, help=f"{words} [default: {PRETRAINING[key]}]", show_default=False)]
+
+
+Epochs = _own("--epochs", int, "passes over the text")
+BatchSize = _own("--batch-size", int, "streams of text that are read side by side")
+LearningRate = _own("--learning-rate", float, "highest rate of the schedule")
+
+
 def pretrain(
     ctx: typer.Context,
     data: Text,
@@ -42,9 +53,9 @@ def pretrain(
     hidden: opt.Hidden = None,
     join: opt.Join = None,
     tokenizer: opt.Tokenizer = None,
-    epochs: opt.Epochs = None,
-    batch_size: opt.BatchSize = None,
-    learning_rate: opt.LearningRate = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
     seed: opt.Seed = None,
     device: opt.Device = None,
     threads: opt.Threads = None,

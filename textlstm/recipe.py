@@ -80,7 +80,7 @@ class Recipe(Section):
         0, ge=0, description="of one run: initialization, order, dropout and subset each draw their own stream from it"
     )
     threads: PositiveInt = Field(1, description="CPU threads of one run; results are bit-equal only at equal threads")
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train: auto, cpu, cuda or mps")
     trackers: list[Literal["trackio", "tensorboard", "wandb"]] = Field(
         [], description="experiment trackers to report to"
     )

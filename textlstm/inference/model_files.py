@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -165,7 +166,11 @@ def _problem_with(source: str | Path) -> str | None:
     # "user/model" may be a Hub id; anything else can only be a path.
     path_only = isinstance(source, Path) or str(source).count("/") != 1 or str(source).startswith((".", "/", "~"))
     if not folder.exists() and path_only:
-        return f"The model folder {source} does not exist; check the spelling and the folder ({Path.cwd()})."
+        beside = folder.absolute().parent
+        there = [path.name for path in beside.iterdir() if path.is_dir()] if beside.is_dir() else []
+        alike = difflib.get_close_matches(folder.name, there, n=1)
+        meant = f" Did you mean {folder.with_name(alike[0])}?" if alike else ""
+        return f"The model folder {source} does not exist; check the spelling and the folder ({Path.cwd()}).{meant}"
     return None
 
 

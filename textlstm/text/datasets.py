@@ -21,6 +21,7 @@ from textlstm.text.tables import RawSplit
 __all__ = ["Split", "TextData", "hold_out", "load_data", "nested_subset"]
 
 SPLITS = ("train", "validation", "test")
+UNKNOWN = "an unknown label"
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +171,7 @@ def _with_faults(
         return Split(texts, None, raw.rows), bad
     numbers, unknown = class_array(labels, classes)
     bad["no label"] = labels.missing
-    bad["an unknown label"] = unknown & ~labels.missing
+    bad[UNKNOWN] = unknown & ~labels.missing
     return Split(texts, numbers, raw.rows), bad
 
 
@@ -193,12 +194,16 @@ def _without(
         keep &= ~mask
         what = f"{count} {'rows have' if count > 1 else 'row has'} {fault}"
         hint = ""
-        if fault == "an unknown label":
+        if fault == UNKNOWN:
             shown = ", ".join(classes.names[:10]) + (", ..." if len(classes.names) > 10 else "")
-            hint = f" The known labels are {shown}; the training rows or label_names set them."
+            hint = (
+                f" The known labels are {shown}; the training rows or label_names set them. Is it the right"
+                " label column?"
+            )
         rows = [int(row) for row in whole.rows[mask][:4]]
         if not drop:
-            where = raw.place(rows[0]) + "".join(f", {row + 1}" for row in rows[1:]) + (", ..." if count > 4 else "")
+            where = raw.place(rows[0]) + "".join(f", {row + 1}" for row in rows[1:])
+            where += " and more" if count > 4 else ""
             raise DataError(
                 f"{raw.origin}: {what}: {where}.{hint} Mend them, or leave them out with --on-bad-rows drop."
             )

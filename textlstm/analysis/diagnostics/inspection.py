@@ -238,8 +238,9 @@ class _Measured:
         unknown = unknown_share(look)
         if unknown > verdicts.MANY_UNKNOWN:
             self.notes.append(
-                f"The tokenizer does not know {100 * unknown:.0f} % of the tokens of these texts; they are of another"
-                " kind or language than those that the model was trained on, or the tokenizer is another model's."
+                f"The tokenizer does not know {100 * unknown:.0f} % of the tokens of these texts; the model has seen"
+                " too few texts to know more words, or these are of another kind or language, or the tokenizer is"
+                " another model's."
             )
         if found.split == "train":
             self.notes.append(
