@@ -9,6 +9,7 @@ import textlstm
 from textlstm.cli import app
 from textlstm.errors import ModelError, RunFolderError
 from textlstm.release.bundle import write_bundle
+from textlstm.release.hub import push_bundle
 from textlstm.release.hub_pull import pull_from_hub
 from textlstm.training.finetuning import train
 
@@ -42,6 +43,28 @@ def test_what_is_pulled_answers_as_what_was_trained(hub, bundle, trained, tmp_pa
     again = write_bundle(folder, tmp_path / "again", repo_id=REPO, onnx=False, measure_speed=False)
     for name in ("model.safetensors", "metrics.json", "recipe.yaml", "tokenizer.json", "config.json"):
         assert (again.folder / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("backend", ["auto", "onnx-int8", "torch"])
+def test_a_published_model_is_loaded_by_its_name(hub, bundle, trained, monkeypatch, backend):
+    """Only the files that the backend needs are fetched, and none of the repository's code is run."""
+    from huggingface_hub import constants
+
+    push_bundle(bundle, REPO, endpoint=hub.url)
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)  # as HF_ENDPOINT would set both
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    hub.requests.clear()
+    there, here = textlstm.Predictor.load(REPO, backend=backend), textlstm.Predictor.load(trained, backend="torch")
+    assert there.classifier.name.startswith("torch" if backend == "torch" else "ONNX Runtime")
+    for one, other in zip(there(TEXTS), here(TEXTS), strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=0.05 if backend == "onnx-int8" else 1e-5)
+    fetched = {where.partition("/resolve/")[2].partition("/")[2] for _, where in hub.requests if "/resolve/" in where}
+    assert "tokenizer.json" in fetched
+    assert not any(name.endswith(".py") for name in fetched)
+    weights = {name for name in fetched if name.endswith((".onnx", ".safetensors"))}
+    wanted = {"auto": "onnx/model.onnx", "onnx-int8": "onnx/model_quantized.onnx", "torch": "model.safetensors"}
+    assert weights == {wanted[backend]}
 
 
 def test_what_training_returns_is_pushed_without_a_folder(hub, tiny_recipe, tiny_data, monkeypatch):
