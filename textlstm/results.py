@@ -217,7 +217,8 @@ def write_run(folder: Path, run: Run, predictions: Mapping[str, pa.Table], recip
     # Rows without labels cannot be: every split of a run was scored.
     tables = [table.add_column(0, "split", pa.array([split] * len(table))) for split, table in predictions.items()]
     with replacing(folder / PREDICTIONS_FILE) as partial:
-        pq.write_table(pa.concat_tables(tables), partial, compression="zstd", use_dictionary=["split"])
+        options = {"compression": "zstd", "use_dictionary": ["split"], "write_page_checksum": True}
+        pq.write_table(pa.concat_tables(tables), partial, **options)
     replace_file(folder / RESULT_FILE, run.model_dump_json(indent=1).encode())
 
 
@@ -307,11 +308,14 @@ def read_predictions(folder: Path, split: str) -> pa.Table:
     """
     path = folder / PREDICTIONS_FILE
     try:
-        table = pq.read_table(path, filters=[("split", "=", split)])
+        table = pq.read_table(path, filters=[("split", "=", split)], page_checksum_verification=True)
     except FileNotFoundError:
         raise RunFolderError(
             f"A finished run has {PREDICTIONS_FILE}, and {folder} has none; run the cell again."
         ) from None
-    except pa.ArrowInvalid as error:
-        raise RunFolderError(f"{path} should be a parquet file and is not ({error}); run the cell again.") from None
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunFolderError(
+            f"{path} should be a parquet file and is not, or not a whole one ({reason}); run the cell again."
+        ) from None
     return table.drop_columns(["split"])

@@ -105,6 +105,23 @@ def test_signs_of_life_keep_a_lock(cell):
         assert (cell / LOCK_FILE).exists()
 
 
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_clock_that_is_put_back_or_on_neither_keeps_a_dead_lock_nor_a_living_one(cell, hours):
+    """The stamp of a lock lies hours ahead of the clock, or behind it, with a holder on another machine."""
+    leave(cell, ELSEWHERE, silent=-3600.0 * hours)
+    with CellLocks(stale_seconds=0.3) as locks:
+        if hours > 0:  # the clock was put back: its stamp alone would say for two hours that the holder is alive
+            assert not locks.take(cell)
+            time.sleep(0.4)
+        assert locks.take(cell)
+    leave(cell, ELSEWHERE, silent=-7200.0)
+    with CellLocks(stale_seconds=0.5) as locks:
+        for number in range(8):  # a holder that is alive stamps it again and again, by the new time
+            assert not locks.take(cell)
+            os.utime(cell / LOCK_FILE, (time.time() - number / 1e3,) * 2)
+            time.sleep(0.1)
+
+
 @pytest.mark.parametrize("flock", [True, False])
 def test_of_many_that_take_over_one_stale_lock_exactly_one_has_it(tmp_path, monkeypatch, flock):
     if not flock:  # a system without such locks: a file that must not exist stands in

@@ -3,8 +3,9 @@
     runs/sst2/layers=4/size=full/seed=3/running.lock    who runs the cell; its time of change is the last sign of life
 
 A lock is stale, and may be taken over, when its holder has given no sign of life for a minute, or when the holder was
-on this machine and is dead. Should a lock be taken from a holder that was only stopped for long, the cell is run twice
-and the same result written twice, each time whole: that costs time and nothing else.
+on this machine and is dead. Silence is told by the clock that stamps the files and, since clocks are put back, also by
+how long the stamp has stood still under our eyes. Should a lock be taken from a holder that was only stopped for long,
+the cell is run twice and the same result written twice, each time whole: that costs time and nothing else.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class CellLocks:
         """
         self.heartbeat_seconds, self.stale_seconds = heartbeat_seconds, stale_seconds
         self._held: dict[Path, int] = {}
+        self._seen: dict[Path, tuple[tuple[int, int], float]] = {}
         self._guard = threading.Lock()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True, name="textlstm-heartbeat")
@@ -181,7 +183,13 @@ class CellLocks:
         holder = _parse(os.pread(handle, 10_000, 0))
         if holder is not None and holder.is_dead():
             return True
-        silent = _now(path.parent) - os.fstat(handle).st_mtime
+        status = os.fstat(handle)
+        sign = status.st_ino, status.st_mtime_ns
+        before, since = self._seen.get(path, (None, 0.0))
+        if before != sign:
+            since = time.monotonic()
+            self._seen[path] = sign, since
+        silent = max(_now(path.parent) - status.st_mtime, time.monotonic() - since)
         return silent > (self.stale_seconds if holder is not None else min(_UNNAMED_SECONDS, self.stale_seconds))
 
 

@@ -174,7 +174,7 @@ class TorchClassifier:
                 str(folder), dtype=torch.float32, output_loading_info=True
             )
             tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
-        except (OSError, ValueError, TypeError, RuntimeError, KeyError, SafetensorError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, RuntimeError, KeyError, SafetensorError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(
                 f"{folder} should be a model that textlstm can load and is not: {reason} The files are likely damaged"

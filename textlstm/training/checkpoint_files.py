@@ -15,7 +15,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-_FULL_DISK = ("inline_container", "PytorchStreamWriter", "No space left on device")
+_FULL_DISK = ("inline_container", "PytorchStreamWriter", "iostream error", "No space left on device")
 
 
 def write_last(path: Path, own: dict[str, Any]) -> None:

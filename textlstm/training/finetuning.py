@@ -21,7 +21,16 @@ from textlstm.inference.torch_classifier import choose_device, predict_logits
 from textlstm.model import TextLSTMForSequenceClassification
 from textlstm.recipe import Recipe, validate
 from textlstm.recipe_files import load_recipe
-from textlstm.results import Cost, DataUse, Run, SplitMetrics, predictions_table, refuse_finished, write_run
+from textlstm.results import (
+    PARTIAL_FILES,
+    Cost,
+    DataUse,
+    Run,
+    SplitMetrics,
+    predictions_table,
+    refuse_finished,
+    write_run,
+)
 from textlstm.text.datasets import TextData
 from textlstm.text.protocol import load_recipe_data
 from textlstm.text.streams import stream
@@ -261,6 +270,8 @@ def train_into(
             trained.save(folder)
         write_run(folder, trained.run, trained.predictions, recipe.to_yaml())
         discard_checkpoints(checkpoints)
+        for left in folder.glob(PARTIAL_FILES):  # by attempts that were killed in the middle of a file
+            left.unlink(missing_ok=True)
     return trained
 
 
