@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         join: str = "plain"
         layer_norm: bool = False
         pooling: str = "max"
+        window: int | None = None
 else:
     ModelSection = model_section()
 

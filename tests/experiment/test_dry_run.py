@@ -138,7 +138,10 @@ def test_memory_grows_with_the_model_and_the_batch(tiny_recipe):
     assert small > 300
     assert memory(tokenizer__vocab_size=400_000) > small + 4 * 400_000 * 8 * 3 / 2**20
     assert memory(model__hidden_size=1024) > small + 100
-    assert memory(facts=DataFacts(2, 5000, 400.0), model__hidden_size=256) > memory(model__hidden_size=256) + 10
+    long = DataFacts(2, 5000, 400.0)
+    whole = memory(facts=long, model__hidden_size=256)
+    assert whole > memory(model__hidden_size=256) + 10
+    assert memory(facts=long, model__hidden_size=256, model__window=50) < whole - 10
 
 
 def test_the_table_shows_columns_that_say_something(tiny_recipe):

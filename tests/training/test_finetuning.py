@@ -45,6 +45,18 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(trained, tiny
     assert other.run.history != trained.run.history
 
 
+def test_texts_read_in_windows_train_the_same_model(trained, tiny_recipe, tiny_data):
+    """Texts have 4 to 9 words; dropout is drawn the same, so that only rounding is between the two."""
+    done = train(tiny_recipe({"model.window": 3}), tiny_data)
+    assert done.model.config.window == 3
+    assert done.run.best_epoch == trained.run.best_epoch
+    for name, weight in trained.model.state_dict().items():
+        torch.testing.assert_close(done.model.state_dict()[name], weight, atol=1e-3, rtol=0)
+    for split, table in trained.predictions.items():
+        wanted, found = (np.array(one["probabilities"].to_pylist()) for one in (table, done.predictions[split]))
+        np.testing.assert_allclose(found, wanted, atol=1e-3)
+
+
 def test_the_test_split_never_influences_training(trained, tiny_recipe, tiny_data, planted):
     texts, labels = planted(30, 2)
     poisoned = load_data(

@@ -269,7 +269,8 @@ def _worker_bytes(recipe: Recipe, facts: DataFacts) -> float:
     """Estimate a worker's memory: libraries, weights with their optimizer, and what a batch keeps for its gradient."""
     size = stack_size(recipe, num_labels=facts.num_labels)
     directions = 2 if recipe.model.bidirectional else 1
-    tokens = recipe.training.batch_size * facts.mean_tokens
+    window = recipe.model.window  # what is read at a time
+    tokens = recipe.training.batch_size * (facts.mean_tokens if window is None else min(facts.mean_tokens, window))
     units = recipe.model.embedding_size + directions * sum(hidden_sizes(recipe))
     weights = _WORDS_OF_ADAM * (size.embedding + size.stack)
     return WORKER_BYTES + 4 * (weights + _STATES_A_UNIT * tokens * units)

@@ -6,6 +6,8 @@ Travels with published models: imports only torch, transformers and the files be
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -215,7 +217,8 @@ class TextLSTMModel(TextLSTMPreTrainedModel):
         """Run the stack over right-padded embeddings; gives each layer's states, (batch, time, width)."""
         below = [embedded]
         for index, layer in enumerate(self.layers):
-            dropped = None if index == 0 else self.layer_dropout.draw(below[-1], lengths.size(0), layer.input_size)
+            width = cast("LSTMLayer", layer).input_size
+            dropped = None if index == 0 else self.layer_dropout.draw(below[-1], lengths.size(0), width)
             states = layer(self.layer_inputs(index, below, dropped), lengths)
             below.append(self.layer_output(index, below, states))
         return below[1:]
