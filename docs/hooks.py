@@ -5,6 +5,7 @@ MkDocs calls `on_files` and `on_page_markdown` while it builds (https://www.mkdo
 
 from __future__ import annotations
 
+import tempfile
 import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -33,7 +34,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "measured.md": elsewhere("benchmarks/README.md"),
         "recipes.md": elsewhere("recipes/README.md"),
     }
-    for path, content in pages.items():
+    for path, content in {**pages, **gallery()}.items():
         files.append(File.generated(config, path, content=content))
     return files
 
@@ -51,6 +52,22 @@ def elsewhere(path: str) -> str:
 
     text = (ROOT / path).read_text("utf-8")
     return re.sub(r"\[([^\]]+)\]\((?!https?:|#)[^)]*\)", r"\1", text)
+
+
+def gallery() -> dict[str, str | bytes]:
+    """Write the report of each pack of committed figures, by the package's own writer."""
+    from textlstm.analysis.report import REPORT_FILE, write_report
+    from textlstm.analysis.summary import read_summary
+
+    found: dict[str, str | bytes] = {}
+    for pack in sorted((ROOT / "benchmarks" / "evidence").iterdir()):
+        if not (pack / "summary.json").is_file():
+            continue
+        with tempfile.TemporaryDirectory() as place:
+            for path in write_report(read_summary(pack), Path(place)):
+                if path.name == REPORT_FILE or path.suffix in (".svg", ".png"):
+                    found[f"gallery/{pack.name}/{path.relative_to(place)}"] = path.read_bytes()
+    return found
 
 
 def commands_page() -> str:
