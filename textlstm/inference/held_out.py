@@ -88,7 +88,8 @@ def texts_to_compare(folder: Path | None, label_names: list[str], *, data: str |
         rows: how many, at most.
 
     Returns:
-        The texts; those that every Python carries (`pydocs`), unlabeled, where the run's data is out of reach.
+        The texts; those that every Python carries (`pydocs`), unlabeled, where the run held no rows out
+        or its data is out of reach.
     """
     try:
         return held_out_rows(folder, label_names, data=data).some(rows)
@@ -98,7 +99,8 @@ def texts_to_compare(folder: Path | None, label_names: list[str], *, data: str |
     from textlstm.text.datasets import load_data
 
     texts = load_data("pydocs").splits["train"].text_list()
-    return HeldOut(texts, None, f"{len(texts):,} texts of pydocs (the model's own data is out of reach)").some(rows)
+    why = "since the model's run held no rows out, or its data cannot be read; --data names others"
+    return HeldOut(texts, None, f"{len(texts):,} texts of pydocs ({why})").some(rows)
 
 
 def _rows_of_run(folder: Path, label_names: list[str], *, open_test: bool) -> HeldOut:
