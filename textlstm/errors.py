@@ -15,6 +15,22 @@ Every message says what was expected, what was found, the likely cause and the m
 
 from __future__ import annotations
 
+import re
+
+_UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def plain_text(text: str) -> str:
+    """Take out what neither page nor terminal may get: control characters, and marks that turn the writing direction.
+
+    Args:
+        text: anything.
+
+    Returns:
+        The text with a replacement character for each; line ends and tabs stay.
+    """
+    return _UNFIT.sub("\ufffd", text)
+
 
 class TextLSTMError(Exception):
     """Base of all errors raised on purpose; its text is written for the user.
@@ -24,6 +40,10 @@ class TextLSTMError(Exception):
     """
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        """Give the text as a terminal may show it: names of files, columns and labels in it may come from strangers."""
+        return plain_text(super().__str__())
 
 
 class DataError(TextLSTMError):

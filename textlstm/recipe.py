@@ -44,6 +44,8 @@ _NOT_IDENTITY = {
     "claim",
 }
 
+_MOST_LINES, _LONGEST_LINE = 50, 300
+
 
 class Recipe(Section):
     """One experiment as one value."""
@@ -311,8 +313,10 @@ def validate(tree: object, *, origin: str) -> Recipe:
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        lines = dict.fromkeys(_problem(problem) for problem in error.errors())
-        raise RecipeError(f"Problems in {origin}:\n" + "\n".join(f"  {line}" for line in lines)) from None
+        lines = list(dict.fromkeys(_problem(problem) for problem in error.errors()))
+        shown = [f"  {line if len(line) <= _LONGEST_LINE else f'{line[:_LONGEST_LINE]}...'}" for line in lines]
+        more = [f"  ... and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+        raise RecipeError("\n".join([f"Problems in {origin}:", *shown[:_MOST_LINES], *more])) from None
 
 
 def describe_key(dotted: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import yaml
 from textlstm.errors import RecipeError
 from textlstm.recipe import Recipe, nearest, validate
 
+_MOST_CHARACTERS = 1_000_000
+_MOST_VALUES = 100_000
+_WRONG_VALUES = (ValueError, KeyError, AttributeError, IndexError, TypeError, OverflowError)
 _HERE = Path(__file__).parent
 RECIPE_FOLDERS = (_HERE / "_recipes", _HERE.parent / "recipes")
 """Where the shipped recipes lie: inside an installed wheel, and in a checkout."""
@@ -29,14 +33,56 @@ def load_recipe(name: str | Path) -> Recipe:
     """
     path = find_recipe(name)
     try:
-        tree = yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
-        raise RecipeError(
-            f"{path} should be YAML, and cannot be read as such: {' '.join(str(error).split())}"
-        ) from None
+        text = path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path} should be UTF-8 text, and byte {error.start} is not; save it as UTF-8.") from None
+    except OSError as error:
+        raise RecipeError(f"{path} should be a recipe and cannot be read ({error.strerror}); name another.") from None
+    try:
+        tree = read_yaml(text)
+    except ValueError as error:
+        raise RecipeError(f"{path} should be YAML, and cannot be read as such: {error}.") from None
     return validate(tree, origin=str(path))
+
+
+def read_yaml(text: str) -> Any:  # noqa: ANN401 - YAML holds anything
+    """Read YAML of plain values, of which strangers may have written any letter.
+
+    Args:
+        text: a document.
+
+    Returns:
+        Mappings, lists, strings, numbers, truth values, dates or None.
+
+    Raises:
+        ValueError: it is no YAML, asks for Python objects, or means something giant; the text says so in a few words.
+    """
+    if len(text) > _MOST_CHARACTERS:
+        raise ValueError(f"it is too large, {len(text):,} characters, and {_MOST_CHARACTERS:,} are read at most")
+    try:
+        tree = yaml.safe_load(text)
+        values = _count(tree, ())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except (yaml.YAMLError, *_WRONG_VALUES) as error:  # the loader passes on what the makers of its values raise
+        reason = " ".join(str(error).split()) if isinstance(error, yaml.YAMLError | ValueError) else ""
+        raise ValueError(f"{reason or 'a value is not of the type that its tag names'}"[:500]) from None
+    if values > _MOST_VALUES:
+        raise ValueError(f"it is too large, since its aliases stand for more than {_MOST_VALUES:,} values")
+    return tree
+
+
+def _count(value: object, above: tuple[int, ...], counted: int = 0) -> int:
+    """Count the values of a tree, each alias as a copy: a few lines of aliases can mean a million million values."""
+    counted += 1
+    if isinstance(value, dict | list):
+        if id(value) in above:
+            raise ValueError("a value holds an alias of itself, so it is nested without an end")
+        for inner in value.values() if isinstance(value, dict) else value:
+            if counted > _MOST_VALUES:
+                break
+            counted = _count(inner, (*above, id(value)), counted)
+    return counted
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -86,8 +132,8 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or not key.strip():
         raise RecipeError(f"--set takes KEY=VALUE such as model.num_layers=2, and got {text!r}.")
     try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
+        return key.strip(), read_yaml(value)
+    except ValueError:
         raise RecipeError(
-            f"--set {key}: the value should be plain YAML such as 2, true or [1, 2], and is {value!r}."
+            f"--set {key}: the value should be plain YAML such as 2, true or [1, 2], and is {reprlib.repr(value)}."
         ) from None

@@ -214,7 +214,7 @@ class GridSection(Section):
     sizes: Annotated[list[Size], Field(min_length=1)] | None = Field(
         None, description="numbers of labeled rows, or `full`; data.size when absent"
     )
-    seeds: PositiveInt | Annotated[list[Seed], Field(min_length=1)] | None = Field(
+    seeds: Annotated[int, Field(ge=1, le=10_000)] | Annotated[list[Seed], Field(min_length=1)] | None = Field(
         None, description="how many seeds, or which; seed when absent"
     )
     folds: Annotated[int, Field(ge=2)] | None = Field(
@@ -247,7 +247,7 @@ class GridSection(Section):
     @model_validator(mode="before")
     @classmethod
     def _dotted_keys_are_axes(cls, tree: Any) -> Any:  # noqa: ANN401 - pydantic hands over what the YAML held
-        if not isinstance(tree, dict):
+        if not isinstance(tree, dict) or not isinstance(tree.get("axes") or {}, dict):
             return tree
         dotted = {key: value for key, value in tree.items() if isinstance(key, str) and "." in key}
         if not dotted:
@@ -272,13 +272,13 @@ class GridSection(Section):
 class ClaimPlan(Section):
     """How a claim is measured: seeds, and changes to the recipe's keys by dotted name."""
 
-    seeds: PositiveInt = Field(description="independent repeats")
+    seeds: Annotated[int, Field(ge=1, le=10_000)] = Field(description="independent repeats")
     overrides: dict[str, Any] = Field({}, description="recipe keys by dotted name, with the values of this plan")
 
     @model_validator(mode="before")
     @classmethod
     def _other_keys_are_overrides(cls, tree: Any) -> Any:  # noqa: ANN401 - pydantic hands over what the YAML held
-        if not isinstance(tree, dict):
+        if not isinstance(tree, dict) or not isinstance(tree.get("overrides") or {}, dict):
             return tree
         own = {key: value for key, value in tree.items() if key in cls.model_fields}
         rest = {key: value for key, value in tree.items() if key not in own}

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from textlstm.errors import plain_text as plain_text
 from textlstm.results import Estimate
 
 if TYPE_CHECKING:
@@ -248,18 +249,6 @@ def baseline_sentence(name: str) -> str:
         Such as "mean of word embeddings, linear"; an unknown name as it is.
     """
     return BASELINES[name][1] if name in BASELINES else name
-
-
-def plain_text(text: str) -> str:
-    """Take out what no page may hold: control characters, and marks that turn the direction of writing.
-
-    Args:
-        text: anything.
-
-    Returns:
-        The text with a replacement character for each; line ends and tabs stay.
-    """
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "\ufffd", text)
 
 
 def file_name(*parts: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -17,6 +19,9 @@ from textlstm.recipe_sections import GridSection
 from textlstm.results import Run
 from textlstm.text.protocol import validation_rows
 
+MOST_CELLS = 200_000
+"""Runs that a grid may have: more are a slip of the pen, and would fill the memory before one of them has run."""
+
 TUNING_SEED = 1_000_000
 """Seed of all trials of a search, far from the seeds of a grid: the chosen settings are then scored on fresh ones."""
 
@@ -28,6 +33,7 @@ BASELINE_SETTINGS: dict[str, dict[str, Any]] = {
 
 # Measured at hidden 64 and 128 on one thread of an AVX-512 core: seconds a token outside and inside the products.
 _SECONDS_PER_TOKEN, _SECONDS_PER_FLOP = 2.4e-6, 4.5e-11
+_LONGEST_WORD = 150
 _START_SECONDS = 0.5  # drawing rows, making the model, scoring
 
 
@@ -92,8 +98,16 @@ def plan_cells(recipe: Recipe, facts: DataFacts | None = None) -> list[Cell]:
         grid. The trials of the `tuned` control come after the first seed.
 
     Raises:
-        RecipeError: a control cannot be met, or two points of an axis are the same run.
+        RecipeError: a control cannot be met, two points of an axis are the same run, or there are more runs than a
+            grid may have.
     """
+    grid = recipe.grid
+    axes = (recipe.seeds, grid.layers, grid.sizes, range(grid.folds or 1), grid.controls, *grid.axes.values())
+    if (count := prod(len(axis or [0]) for axis in axes)) > MOST_CELLS:
+        raise RecipeError(
+            f"A grid has {MOST_CELLS:,} runs at most, and the axes of {recipe.name} make {count:,}; leave out seeds or"
+            " other points."
+        )
     planner = _Planner(recipe, facts or DataFacts())
     if "tuned" in planner.controls and not any(map(planner.has_validation, planner.sizes)):
         raise RecipeError(
@@ -292,9 +306,17 @@ def _refuse_same_runs(cells: Sequence[Cell], recipe: Recipe) -> None:
 def _path(layers: int, size: int | str, seed: int, others: Mapping[str, Any]) -> Path:
     """The cell's own folder; the plain comparison needs no word for its control."""
     words = [
-        f"{key}={quote(str(value), safe='')}"
+        f"{key}={_word(value)}"
         for key, value in others.items()
         if (key, value) != ("control", "fixed_width") and key not in ("fold", "trial")
     ]
     inner = [f"{key}={others[key]}" for key in ("trial", "fold") if key in others]
     return Path(*words, f"layers={layers}", f"size={size}", *inner, f"seed={seed}")
+
+
+def _word(value: object) -> str:
+    """Write a value so that it can be part of a folder's name: no separators, and no longer than file systems allow."""
+    quoted = quote(str(value), safe="")
+    if len(quoted) <= _LONGEST_WORD:
+        return quoted
+    return f"{quoted[: _LONGEST_WORD // 2]}-{hashlib.sha256(quoted.encode()).hexdigest()[:16]}"

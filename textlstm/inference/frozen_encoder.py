@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from textlstm.errors import ModelError
 from textlstm.text.batching import plan_ordered
+from textlstm.text.encoding import read_backend
 
 Vectors = NDArray[np.float32]
 
@@ -133,12 +134,11 @@ def _normalizes(folder: Path) -> bool:
 def _mean_of_rows(folder: Path, texts: Sequence[str], *, max_length: int, normalize: bool) -> Vectors:
     """Average a table's rows over each text's tokens; special and unknown tokens do not count."""
     from safetensors.numpy import load_file
-    from tokenizers import Tokenizer
 
     tensors = load_file(folder / "model.safetensors")
     table = next(tensors[name] for name in _TABLES if name in tensors).astype(np.float32)
     weights, mapping = tensors.get("weights"), tensors.get("mapping")
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer = read_backend(folder / "tokenizer.json")
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)
     unknown = json.loads(tokenizer.to_str())["model"].get("unk_token")
@@ -170,7 +170,7 @@ def _mean_of_states(folder: Path, texts: Sequence[str], *, max_length: int, thre
         model = AutoModel.from_pretrained(
             str(folder), trust_remote_code=False, local_files_only=True, use_safetensors=True, dtype=torch.float32
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
+    except Exception as error:  # a stranger's files make the libraries raise anything, bare exceptions too
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
             f"{folder} should be an encoder that transformers can load, or a table of embeddings with a tokenizer.json,"

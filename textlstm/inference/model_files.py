@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
+import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +26,7 @@ INT8_NAME = "model_quantized.onnx"
 CALIBRATION_NAME = "calibration.json"
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_PART = re.compile(r"[\w-][\w.-]*\.safetensors")
 _SMALL_FILES = ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", CALIBRATION_NAME]
 
 
@@ -175,7 +178,14 @@ def _problem_with(source: str | Path) -> str | None:
 
 
 def _lacking(folder: Path) -> str | None:
-    """Say what a folder lacks for torch."""
+    """Say what a folder lacks for torch, or holds that would make the libraries read other files than these."""
+    if (folder / "adapter_config.json").exists():  # with peft installed, it names another model to be loaded
+        return f"{folder} holds an adapter of another model (adapter_config.json); merge it, and name what comes of it."
+    if foreign := _foreign_parts(folder):
+        return (
+            f"The weights of {folder} should be safetensors files in it, and {_WEIGHTS[1]} names {foreign!r} (pickled"
+            " weights, and files elsewhere, are not read); save the model again."
+        )
     wanted = {"config.json": ("config.json",), "model.safetensors": _WEIGHTS, "tokenizer.json": ("tokenizer.json",)}
     lacking = [name for name, any_of in wanted.items() if _first(folder, list(any_of)) is None]
     if not lacking:
@@ -184,6 +194,18 @@ def _lacking(folder: Path) -> str | None:
         f"A model folder has {', '.join(wanted)}, and {folder} lacks {' and '.join(lacking)}; name the folder that"
         " `textlstm train --out` wrote, or train again if it was interrupted."
     )
+
+
+def _foreign_parts(folder: Path) -> str | None:
+    """Name a part of weights in several files that is no safetensors file of this folder; None where all are."""
+    index = folder / _WEIGHTS[1]
+    if (folder / _WEIGHTS[0]).is_file() or not index.is_file():
+        return None
+    try:
+        parts = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "nothing that can be read"
+    return next((str(part) for part in parts if not (isinstance(part, str) and _PART.fullmatch(part))), None)
 
 
 def _fetch(repository: str, patterns: list[str]) -> Path:

@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from textlstm.errors import MissingExtraError, ModelError
 from textlstm.inference.model_files import weights_digest
 from textlstm.text.batching import pad_batch, plan_ordered
-from textlstm.text.encoding import Encoded, set_for_encoding
+from textlstm.text.encoding import Encoded, read_backend, set_for_encoding
 
 try:
     import onnxruntime
@@ -98,7 +98,14 @@ class OnnxClassifier:
                 f"{graph} should be a graph that ONNX Runtime {onnxruntime.__version__} runs, and is not ({reason});"
                 " export it again, or update onnxruntime."
             ) from error
-        loaded = cls(session, _read_tokenizer(folder / "tokenizer.json"))
+        tokenizer = read_backend(folder / "tokenizer.json")
+        try:
+            loaded = cls(session, tokenizer)
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise ModelError(
+                f"{graph} should say in its metadata how to read it, and a note is absent or damaged ({error}); export"
+                " it again."
+            ) from error
         here = weights_digest(folder)
         if here is not None and loaded.weights is not None and here != loaded.weights:
             raise ModelError(
@@ -131,16 +138,6 @@ def _threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _read_tokenizer(path: Path) -> Tokenizer:
-    """Read a tokenizer.json; the Rust library raises bare exceptions, so what can be wrong is looked at first."""
-    try:
-        content = path.read_text("utf-8")
-        json.loads(content)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} should be a tokenizer.json and cannot be read ({error}); copy it again.") from error
-    return Tokenizer.from_str(content)
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:

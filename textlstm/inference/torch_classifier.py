@@ -10,7 +10,6 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from textlstm.errors import ModelError, RecipeError
@@ -171,10 +170,12 @@ class TorchClassifier:
                     f" {kind!r}; load that one with transformers' own classes."
                 )
             read: Any = TextLSTMForSequenceClassification.from_pretrained(
-                str(folder), dtype=torch.float32, output_loading_info=True
+                str(folder), use_safetensors=True, dtype=torch.float32, output_loading_info=True
             )
             tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
-        except (OSError, ValueError, TypeError, AttributeError, RuntimeError, KeyError, SafetensorError) as error:
+        except ModelError:
+            raise
+        except Exception as error:  # a stranger's files make the libraries raise anything, bare exceptions too
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(
                 f"{folder} should be a model that textlstm can load and is not: {reason} The files are likely damaged"

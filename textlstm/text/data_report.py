@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from textlstm.errors import plain_text
 from textlstm.text.overlap import SharedRows
 
 FEW_ROWS = 10
@@ -209,7 +210,8 @@ def format_report(report: DataReport) -> str:
         for split in splits:
             count = report.labels[split].get(name)
             cells.append("?" if count is None else f"{count:,} ({_percent(count / max(1, report.rows[split]))})")
-        labels.append([name if len(name) <= 40 else f"{name[:39]}…", *cells])
+        line = " ".join(name.split())
+        labels.append([line if len(line) <= 40 else f"{line[:39]}…", *cells])
     lines += ["", *_aligned(labels)]
     if len(report.label_names) > _SHOWN_CLASSES:
         lines.append(f"... and {len(report.label_names) - _SHOWN_CLASSES} more classes")
@@ -220,7 +222,7 @@ def format_report(report: DataReport) -> str:
             lines += ["", title, *(f"- {sentence}" for sentence in sentences)]
     if not report.warnings:
         lines += ["", "No warnings."]
-    return "\n".join(lines)
+    return plain_text("\n".join(lines))
 
 
 def _against_table(report: DataReport) -> list[list[str]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -153,6 +155,29 @@ def encode_by(
     flat = np.concatenate(ids) if ids else np.empty(0, dtype=np.int32)
     whose = np.asarray(owners, dtype=np.int64) if windows else None
     return Encoded(flat, offsets, len(cut), np.asarray(cut, dtype=np.int64), whose)
+
+
+def read_backend(path: Path) -> Tokenizer:
+    """Read a tokenizer.json, whoever wrote it.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        The Rust backend as the file sets it.
+
+    Raises:
+        ModelError: the file is absent, or no tokenizer.json.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        content = path.read_text("utf-8")
+        json.loads(content)
+        return Tokenizer.from_str(content)
+    except Exception as error:  # the Rust library raises no narrower ones
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{path} should be a tokenizer.json and cannot be read ({reason}); copy it again.") from error
 
 
 def set_for_encoding(backend: Tokenizer, *, max_length: int, split_special_tokens: bool) -> Tokenizer:

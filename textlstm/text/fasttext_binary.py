@@ -25,12 +25,13 @@ import numpy as np
 
 from textlstm.errors import DataError
 from textlstm.text.vector_places import BROKEN
-from textlstm.text.vector_report import VectorReport, WordVectors
+from textlstm.text.vector_report import MOST_VALUES, VectorReport, WordVectors, too_wide
 from textlstm.text.word_matching import MISSING, SUBWORDS, WordMatcher
 
 MAGIC = struct.pack("<i", 793712314)
 _FIXED = struct.Struct("<2i12id3i2q")
 _CHUNK_ROWS = 16_384
+_LONGEST_ENTRY = 1 << 20
 _SUPERVISED, _END_OF_SENTENCE = 3, b"</s>"
 
 
@@ -79,6 +80,8 @@ def read_header(file: BinaryIO, *, name: str) -> FastTextHeader:
     entries, words = fields[15:17]
     if version not in (11, 12) or width < 1 or not 0 <= words <= entries:
         raise DataError(f"{name} is a fastText model of version {version}, and versions 11 and 12 are read.")
+    if width > MOST_VALUES:
+        raise DataError(too_wide(name, width))
     if version == 11 and model == _SUPERVISED:
         longest = 0  # such models of that version used no n-grams, whatever they say
     return FastTextHeader(width, entries, words, buckets, shortest, longest, fields[19])
@@ -103,7 +106,7 @@ def read_entries(file: BinaryIO, header: FastTextHeader, *, name: str) -> Iterat
         end = buffer.find(b"\0", position)
         while end < 0 or end + 10 > len(buffer):
             block = file.read(1 << 16)
-            if not block:
+            if not block or len(buffer) - position > _LONGEST_ENTRY:
                 raise DataError(f"{name} is a fastText model that ends inside its list of words; fetch it again.")
             buffer, position = buffer[position:] + block, 0
             end = buffer.find(b"\0")
@@ -151,8 +154,8 @@ def character_ngrams(word: bytes, *, shortest: int, longest: int) -> list[bytes]
     return [
         text[start : ends[last]]
         for first, start in enumerate(starts)
-        for size in range(max(1, shortest), longest + 1)
-        if (last := first + size - 1) < len(ends) and not (size == 1 and (start == 0 or ends[last] == len(text)))
+        for size in range(max(1, shortest), min(longest, len(ends) - first) + 1)
+        if (last := first + size - 1) >= 0 and not (size == 1 and (start == 0 or ends[last] == len(text)))
     ]
 
 
@@ -208,7 +211,7 @@ def _read(file: BinaryIO, words: Sequence[str], name: str) -> WordVectors:
     height, width = struct.unpack("<2q", _exactly(file, 16, name))
     if width != header.width:
         raise DataError(f"{name} says {header.width} values a word and its matrix has {width}; fetch it again.")
-    if height < header.words + max(0, header.buckets) and header.longest > 0:
+    if height < header.words + (max(0, header.buckets) if header.longest > 0 else 0):
         raise DataError(f"{name} has {height:,} rows and {header.words:,} words with {header.buckets:,} buckets.")
     parts: list[tuple[int, int]] = []  # needed word, row of the matrix
     for row, word in enumerate(words):

@@ -6,6 +6,7 @@ Imports neither torch, transformers nor datasets.
 from __future__ import annotations
 
 import codecs
+import errno
 import gzip
 import io
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 from textlstm.errors import DataError
 
@@ -35,6 +36,9 @@ KIND_OF_SUFFIX = {
 """What a file is read as, by its last suffix; a .gz or .zip suffix is taken off first."""
 
 COMPRESSIONS = (".gz", ".zip")
+
+MOST_UNPACKED, MOST_TIMES_PACKED = 2**30, 200
+"""An archive that unpacks to more bytes than the one, and to more times its own size than the other, is refused."""
 
 # A file that was cut off, or that was never what its suffix says, ends in one of these.
 BROKEN_ARCHIVE = (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError)
@@ -168,6 +172,61 @@ def require_file(path: Path) -> None:
         raise DataError(f"{path} is empty (0 bytes); was it written completely?")
 
 
+class _Unpacked(io.RawIOBase):
+    """The content of an archive, counted while it is read, because what an archive says of its size may be a lie."""
+
+    def __init__(self, path: Path, stream: BinaryIO) -> None:
+        self._path, self._stream, self._count, self._packed = path, stream, 0, path.stat().st_size
+
+    def readable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - Python 3.11 has no name for buffers
+        """Fill a buffer."""
+        block = self._stream.read(len(buffer))
+        self._count += len(block)
+        if is_bomb(self._packed, self._count):
+            raise DataError(_bomb_sentence(self._path, self._packed, self._count))
+        buffer[: len(block)] = block
+        return len(block)
+
+
+def is_bomb(packed: int, unpacked: int) -> bool:
+    """Say whether an archive unpacks to so much more than it takes that it was made to fill memory or disk.
+
+    Args:
+        packed: bytes of the archive.
+        unpacked: bytes of its content, as far as known.
+
+    Returns:
+        Whether there is more than a gigabyte, and over 200 times the archive's size: text packs to a third or a tenth.
+    """
+    return unpacked > MOST_UNPACKED and unpacked > MOST_TIMES_PACKED * packed
+
+
+def refuse_bomb(path: Path, archive: zipfile.ZipFile) -> None:
+    """Refuse to unpack a zip that says of itself that it would fill memory or disk; it never unpacks to more.
+
+    Args:
+        path: of the archive.
+        archive: the same, open.
+
+    Raises:
+        DataError: it holds more than a gigabyte, and over 200 times its size.
+    """
+    packed, unpacked = path.stat().st_size, sum(info.file_size for info in archive.infolist())
+    if is_bomb(packed, unpacked):
+        raise DataError(_bomb_sentence(path, packed, unpacked))
+
+
+def _bomb_sentence(path: Path, packed: int, unpacked: int) -> str:
+    return (
+        f"{path} takes {packed:,} bytes and would unpack to {unpacked:,} or more, as archives do that are made to"
+        " fill a memory; if it is what you want, unpack it yourself and name the file."
+    )
+
+
 @contextmanager
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading its bytes, unpacked when it is a .gz or .zip.
@@ -186,16 +245,22 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
     try:
         if suffix == ".gz":
             with gzip.open(path, "rb") as unpacked:
-                yield cast(BinaryIO, unpacked)
+                yield cast(BinaryIO, io.BufferedReader(_Unpacked(path, cast(BinaryIO, unpacked))))
         elif suffix == ".zip":
-            with zipfile.ZipFile(path) as archive, archive.open(_only_member(path)) as unpacked_member:
-                yield cast(BinaryIO, unpacked_member)
+            with zipfile.ZipFile(path) as archive, archive.open(_only_member(path)) as member:
+                yield cast(BinaryIO, io.BufferedReader(_Unpacked(path, cast(BinaryIO, member))))
         else:
             with path.open("rb") as plain:
                 yield plain
     except BROKEN_ARCHIVE as error:
         raise DataError(f"{path} cannot be unpacked ({error}): it is cut off or damaged. Get it again.") from error
-    except PermissionError as error:
+    except (NotImplementedError, RuntimeError) as error:  # zipfile's words for a method that it lacks, and a password
+        raise DataError(f"{path} cannot be unpacked here ({error}); unpack it, and name the file inside.") from error
+    except OSError as error:
+        if suffix == ".zip" and error.errno == errno.EINVAL:  # its table of contents points to nowhere
+            raise DataError(f"{path} cannot be unpacked: its table of contents is damaged. Get it again.") from error
+        if not isinstance(error, PermissionError):
+            raise
         raise DataError(f"{path} may not be read ({error.strerror}); change its permissions.") from error
 
 
@@ -249,9 +314,11 @@ def codec_name(encoding: str | None) -> str:
     """
     try:
         name = codecs.lookup(encoding or "utf-8").name
-    except LookupError as error:
+        io.TextIOWrapper(io.BytesIO(), name)  # refuses those that are no encodings of text, such as zip
+    except (LookupError, ValueError) as error:  # a name may hold what no name can
         raise DataError(
-            f"{encoding!r} is not an encoding that Python knows; common ones are utf-8, cp1252, latin-1, utf-16, gbk."
+            f"{encoding!r} is not an encoding of text that Python knows; common ones are utf-8, cp1252, latin-1,"
+            " utf-16, gbk."
         ) from error
     return "utf-8-sig" if name == "utf-8" else name
 
@@ -292,5 +359,7 @@ def _decoding_sentence(path: Path, codec: str, error: UnicodeError) -> str:
                     f"{path} is not {shown}: line {number} holds the byte {byte:#04x} "
                     f"at offset {offset + found.start}. {mend}"
                 )
+            except UnicodeError:  # codecs such as punycode do not say which byte
+                break
             offset += len(line)
     return f"{path} is not {shown} ({error}). {mend}"

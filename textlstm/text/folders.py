@@ -13,7 +13,15 @@ import numpy as np
 import pyarrow as pa
 
 from textlstm.errors import DataError
-from textlstm.text.files import BROKEN_ARCHIVE, Findings, archive_members, file_kind, is_data_file, open_text
+from textlstm.text.files import (
+    BROKEN_ARCHIVE,
+    Findings,
+    archive_members,
+    file_kind,
+    is_data_file,
+    open_text,
+    refuse_bomb,
+)
 from textlstm.text.labels import natural_key
 from textlstm.text.reading import line_of_row, read_table
 from textlstm.text.tables import RawSplit, split_of
@@ -51,9 +59,12 @@ def _splits_in_zip(path: Path, encoding: str | None, drop_bad_rows: bool, notes:
         inside = Path(folder) / path.name
         try:
             with zipfile.ZipFile(path) as archive:
+                refuse_bomb(path, archive)
                 archive.extractall(inside, archive_members(path))  # extractall keeps members inside the folder
         except BROKEN_ARCHIVE as error:
             raise DataError(f"{path} cannot be unpacked ({error}): it is cut off or damaged. Get it again.") from error
+        except (NotImplementedError, RuntimeError) as error:  # a method that zipfile lacks, a password
+            raise DataError(f"{path} cannot be unpacked here ({error}); unpack it, and name the folder.") from error
         tops = [entry for entry in inside.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
         root = tops[0] if len(tops) == 1 and tops[0].is_dir() and split_of(tops[0].name) is None else inside
 

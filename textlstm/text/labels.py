@@ -64,7 +64,8 @@ def read_labels(raw: RawSplit, column: str, *, separator: str | None) -> RawLabe
     declared = _declared_names(raw.table.schema, column)
     if pa.types.is_dictionary(values.type):
         if values.type.ordered and declared is None and is_string(values.type.value_type):
-            declared = values.dictionary.to_pylist()
+            known = [name.strip() for name in values.dictionary.to_pylist() if name is not None]  # as labels are
+            declared = list(dict.fromkeys(filter(None, known)))
         values = values.cast(values.type.value_type)
     multi_label = pa.types.is_list(values.type) or pa.types.is_large_list(values.type) or separator is not None
     if not multi_label:
@@ -126,8 +127,11 @@ def _as_names(raw: RawSplit, column: str, values: pa.Array, declared: list[str] 
     if pa.types.is_boolean(kind):
         return pc.if_else(values, pa.scalar("True", text), pa.scalar("False", text)), 0
     if pa.types.is_floating(kind):
-        values = pc.if_else(pc.is_nan(values), pa.scalar(None, kind), values)
-        whole = pc.all(pc.equal(values, pc.round(values))).as_py()  # pandas turns integers with gaps into floats
+        if pa.types.is_float16(kind):  # which Arrow does not round
+            values = values.cast(pa.float32())
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+        # pandas turns integers with gaps into floats
+        whole = pc.all(pc.and_(pc.equal(values, pc.round(values)), pc.less(pc.abs(values), 2.0**53))).as_py()
         return values.cast(pa.int64()).cast(text) if whole in (True, None) else values.cast(text), 0
     if pa.types.is_null(kind):
         return values.cast(text), 0
@@ -150,7 +154,7 @@ def _declared_names(schema: pa.Schema, column: str) -> list[str] | None:
             info = info[0] if info else None
         elif info.get("_type") == "ClassLabel":
             names = info.get("names")
-            return [str(name) for name in names] if names else None
+            return [str(name) for name in names] if isinstance(names, list) and names else None
         else:
             info = info.get("feature")
     return None
@@ -209,6 +213,11 @@ def choose_classes(train: RawLabels, *, label_names: Sequence[str] | None, origi
             )
         return Classes(names, by_position=not set(found) <= set(names) and set(found) <= numbers)
     names = list(train.declared) if train.declared else found
+    if len(set(names)) < len(names):
+        raise DataError(
+            f"{origin} should declare different classes and declares some twice ({_listed(names)}); pass their true"
+            " names with --label-names, or mend the file's description of its columns."
+        )
     if train.declared is None and not train.multi_label and len(names) > max(20, len(train.counts) // 2):
         raise DataError(
             f"{origin}: the label column has {len(names)} different values in {len(train.counts)} rows "

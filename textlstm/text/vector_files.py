@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import BinaryIO
 
@@ -19,13 +20,14 @@ import numpy as np
 
 from textlstm.errors import DataError
 from textlstm.text.vector_places import BROKEN
-from textlstm.text.vector_report import VectorReport, WordVectors
+from textlstm.text.vector_report import MOST_VALUES, VectorReport, WordVectors, too_wide
 from textlstm.text.word_matching import WordMatcher
 
 _HEADER = re.compile(rb"\s*(\d+)[ \t]+(\d+)\s*")
 _SAMPLED_LINES = 200
 _BLOCK = 1 << 22
 _LONGEST_WORD = 1 << 16
+_LONGEST_VALUE = 64
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ def layout_of(head: bytes, *, name: str) -> Layout:
     if not widths:
         if header and rest:
             count, width = int(header[1]), int(header[2])
+            if width > MOST_VALUES:
+                raise DataError(too_wide(name, width))
             if width and b" " in rest[:_LONGEST_WORD]:
                 return Layout("word2vec binary", width, count, binary=True)
         raise DataError(
@@ -81,6 +85,8 @@ def layout_of(head: bytes, *, name: str) -> Layout:
             f" {first[:60]!r}; name a GloVe, word2vec or fastText file, a model's folder or a Hub id."
         )
     width = widths.most_common(1)[0][0]
+    if width > MOST_VALUES:
+        raise DataError(too_wide(name, width))
     notes = []
     if header and int(header[2]) != width:
         notes.append(f"the first line says {int(header[2])} values a word, and the lines have {width}; they count")
@@ -140,7 +146,7 @@ def read_text(file: BinaryIO, matcher: WordMatcher, layout: Layout, *, name: str
     number = first = 1 if layout.header is not None else 0
     served: set[bytes] = set()
     try:
-        for number, line in enumerate(file, start=first + 1):
+        for number, line in enumerate(_lines(file, layout, name), start=first + 1):
             end = line.find(separator)
             if line.count(separator) == separators and end > 0:
                 word, values = line[:end], line[end:]
@@ -168,6 +174,18 @@ def read_text(file: BinaryIO, matcher: WordMatcher, layout: Layout, *, name: str
     _check_header(report, layout)
     report.refuse_ruins()
     return WordVectors(rows, matcher.ranks, report)
+
+
+def _lines(file: BinaryIO, layout: Layout, name: str) -> Iterator[bytes]:
+    """Give the lines; a packed file of a few kilobytes may hold one of gigabytes, which is not held whole."""
+    longest = _LONGEST_WORD + _LONGEST_VALUE * layout.width
+    for line in iter(partial(file.readline, longest), b""):
+        if len(line) == longest and not line.endswith(b"\n"):
+            raise DataError(
+                f"{name} should hold lines of a word and {layout.width} numbers, and one has {longest:,} characters or"
+                " more, which is longer than any line of vectors; the file is damaged, fetch it again."
+            )
+        yield line
 
 
 def _parse(values: bytes, width: int) -> np.ndarray | None:
@@ -285,5 +303,6 @@ def first_words(file: BinaryIO, layout: Layout, limit: int) -> list[str]:
     else:
         if layout.header is not None:
             file.readline()
-        words = (odd[0] for line in file if not isinstance(odd := _odd_line(line, layout.width), str))
+        lines = _lines(file, layout, "the file of vectors")
+        words = (odd[0] for line in lines if not isinstance(odd := _odd_line(line, layout.width), str))
     return [report.as_utf8(word, 0).decode() for word in islice(words, limit)]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from textlstm.errors import DataError
+from textlstm.text.encoding import read_backend
 from textlstm.text.vector_report import VectorReport, WordVectors
 from textlstm.text.vector_tables import Table
 from textlstm.text.word_matching import MISSING, PIECES, WordMatcher, match_positions
@@ -106,11 +107,9 @@ def backend_of(place: Path) -> Any:  # noqa: ANN401 - tokenizers ships no types
     Raises:
         ModelError: there is none.
     """
-    from tokenizers import Tokenizer
-
     file = place / "tokenizer.json" if place.is_dir() else place
     if file.is_file():
-        backend = Tokenizer.from_str(file.read_text("utf-8"))
+        backend = read_backend(file)
     else:
         from textlstm.text.reused_tokenizer import load_tokenizer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import gzip
 import hashlib
 import io
@@ -187,7 +188,11 @@ def head_of(place: Place) -> bytes:
     try:
         with opened(place) as file:
             head = file.read(HEAD)
-    except (*BROKEN, RuntimeError) as error:  # zipfile's RuntimeError: a password, or a method that it lacks
+    except (*BROKEN, RuntimeError, OSError) as error:
+        # zipfile's RuntimeError: a password, or a method that it lacks; its OSError: a place that no file has.
+        nowhere = isinstance(error, OSError) and place.member is not None and error.errno == errno.EINVAL
+        if not nowhere and not isinstance(error, (*BROKEN, RuntimeError)):
+            raise
         raise DataError(
             f"{place.name} is an archive whose beginning cannot be unpacked ({error}); fetch it again, or unpack it."
         ) from None

@@ -14,6 +14,25 @@ _WORST_SHARE = 0.1
 SKIPPED = ("empty word", "wrong number of values", "cut off", "value that is no number", "unreadable word")
 """Kinds of damage for which a line is left out; words in another encoding and repeated ones do not stop a line."""
 
+MOST_VALUES = 65_536
+"""Values of a vector that a header may announce: more are damage, and room for them would fill the memory."""
+
+
+def too_wide(name: str, width: int) -> str:
+    """Say that a file announces vectors that nobody makes.
+
+    Args:
+        name: of the source.
+        width: what it announces.
+
+    Returns:
+        A sentence.
+    """
+    return (
+        f"{name} should hold vectors of {MOST_VALUES:,} values at most and announces {width:,}; the file is damaged,"
+        " fetch it again."
+    )
+
 
 @dataclass
 class VectorReport:

@@ -8,14 +8,16 @@ objects are refused. `vector_lookup` finds words in a table.
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
 
 from textlstm.errors import DataError
+from textlstm.text.files import refuse_bomb
+from textlstm.text.vector_places import BROKEN
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _INPUT_NAMES = (
@@ -32,6 +34,9 @@ _INPUT_NAMES = (
     "tokens_embed.weight",
 )
 _VOCABULARY_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "words.txt", "words.json")
+# What numpy raises at a damaged header, which it reads as Python source.
+_HEADER_ERRORS = (ValueError, TypeError, OSError, OverflowError, MemoryError, RecursionError, SyntaxError, TokenError)
+_MOST_ROWS = 100_000_000
 _FOLDERS = (".", "0_StaticEmbedding", "0_Transformer")
 
 
@@ -79,7 +84,7 @@ def numpy_table(path: Path, *, name: str) -> Table:
     """
     try:
         loaded: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (*BROKEN, *_HEADER_ERRORS) as error:
         raise DataError(
             f"{name} should be a numpy array of numbers and cannot be read ({error}); arrays of Python objects are"
             " pickles, which are not read: save numbers, and words as a text file."
@@ -87,12 +92,14 @@ def numpy_table(path: Path, *, name: str) -> Table:
     if isinstance(loaded, np.ndarray):
         return _checked(Table(name, "numpy array", loaded, _vocabulary_beside(path, name)))
     with loaded:
+        refuse_bomb(path, loaded.zip)
         try:
             arrays = {key: loaded[key] for key in loaded.files}
-        except ValueError as error:
+        except (ValueError, *BROKEN, OSError, NotImplementedError, RuntimeError, MemoryError) as error:
             raise DataError(
-                f"{name} holds Python objects, which are not read ({error}); save words as strings."
+                f"{name} is damaged or holds Python objects, which are not read ({error}); save words as strings."
             ) from None
+    arrays = {key: array for key, array in arrays.items() if isinstance(array, np.ndarray)}  # others are plain bytes
     matrices = [array for array in arrays.values() if array.ndim == 2]
     words = [array for array in arrays.values() if array.ndim == 1 and array.dtype.kind in "US"]
     if len(matrices) != 1 or len(words) != 1:
@@ -155,7 +162,9 @@ def folder_table(folder: Path, *, name: str) -> Table:
     for file in files:
         tensors |= _tensors(file, name)
     config = folder / "config.json" if (folder / "config.json").is_file() else inner / "config.json"
-    size = json.loads(config.read_text("utf-8")).get("vocab_size") if config.is_file() else None
+    values = _json(config) if config.is_file() else {}
+    size = values.get("vocab_size") if isinstance(values, dict) else None
+    size = size if isinstance(size, int) else None
     rows = _input_embeddings(tensors, size, name)
     vocabulary = inner if (inner / "tokenizer.json").is_file() else folder
     static = set(tensors) <= {"embeddings", "embedding.weight", "weights", "mapping"}
@@ -216,12 +225,14 @@ def _vocabulary_beside(path: Path, name: str) -> list[str] | Path:
             continue
         if file.suffix == ".txt":
             return file.read_text("utf-8", errors="replace").removesuffix("\n").split("\n")
-        content = json.loads(file.read_text("utf-8"))
+        content = _json(file)
         if isinstance(content, list):
             return [str(word) for word in content]
+        if not isinstance(content, dict):
+            continue
         if "model" in content and isinstance(content["model"], dict):
             return file
-        if content and all(isinstance(row, int) for row in content.values()):
+        if content and all(isinstance(row, int) and 0 <= row < _MOST_ROWS for row in content.values()):
             words = [""] * (max(content.values()) + 1)
             for word, row in content.items():
                 words[row] = word
@@ -230,6 +241,14 @@ def _vocabulary_beside(path: Path, name: str) -> list[str] | Path:
         f"{name} holds rows without words; put the words beside it, one a line, as {own[2].name} or vocab.txt (or a"
         " tokenizer.json)."
     )
+
+
+def _json(file: Path) -> Any:  # noqa: ANN401 - JSON holds anything
+    """Read a small file beside the rows."""
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file} should be JSON and cannot be read as such ({error}); fetch it again.") from None
 
 
 def _checked(table: Table) -> Table:

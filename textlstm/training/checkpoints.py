@@ -95,7 +95,7 @@ def _differences(path: Path, recipe: Recipe, data_fingerprint: str) -> str:
         theirs = yaml.safe_load(path.read_text("utf-8"))
         old = validate(theirs["recipe"], origin=str(path))
         fingerprint = theirs["data_fingerprint"]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecipeError, TypeError, KeyError):
+    except (OSError, ValueError, yaml.YAMLError, RecipeError, TypeError, KeyError):
         return f"its note {path.name} is missing, damaged or of another version"
     changes = changed_keys(old, recipe)
     if fingerprint != data_fingerprint:

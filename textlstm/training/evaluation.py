@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len
 
+from textlstm.errors import plain_text
 from textlstm.inference.decisions import THRESHOLD, probabilities_from_logits
 from textlstm.results import ClassMetrics, Estimate, SplitMetrics
 from textlstm.stats.intervals import bootstrap_sums, percentile_interval, wilson_interval
@@ -163,7 +164,7 @@ def format_metrics(metrics: SplitMetrics) -> str:
     if hidden:
         rest = sum(entry.rows for entry in metrics.per_class) - sum(entry.rows for entry in shown)
         lines.append(f"and {hidden:,} smaller {'class' if hidden == 1 else 'classes'} with {rest:,} labels in all")
-    return "\n".join(lines)
+    return plain_text("\n".join(lines))
 
 
 def _misfit(labels: NDArray[Any], chances: Floats, classes: int) -> str | None:

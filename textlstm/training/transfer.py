@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers.utils import logging
 
@@ -86,9 +85,11 @@ def load_encoder(source: str) -> Encoder:
                 f" {kind!r}; embeddings.source takes the input embeddings of such a model."
             )
         read: Any = TextLSTMModel.from_pretrained(
-            str(folder), add_pooling_layer=False, dtype=torch.float32, output_loading_info=True
+            str(folder), add_pooling_layer=False, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
-    except (OSError, ValueError, TypeError, RuntimeError, KeyError, SafetensorError) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # a stranger's files make the libraries raise anything, bare exceptions too
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"The encoder {source} cannot be loaded: {reason} Copy or make it again.") from error
     finally:

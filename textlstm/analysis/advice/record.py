@@ -204,11 +204,11 @@ def train_command(final: Recipe, asked: Recipe) -> str:
 
 def _plain(value: str) -> bool:
     """Whether YAML reads a bare word as itself."""
-    import yaml
+    from textlstm.recipe_files import read_yaml
 
     try:
-        return bool(yaml.safe_load(value) == value)
-    except yaml.YAMLError:
+        return bool(read_yaml(value) == value)
+    except ValueError:
         return False
 
 
