@@ -64,6 +64,8 @@ def export(
     from textlstm.inference.export import export_onnx
 
     quiet_libraries()
+    if out is not None:
+        opt.writable_folder(out)
     written = export_onnx(
         model,
         out=out,

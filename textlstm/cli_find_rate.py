@@ -47,6 +47,10 @@ def find_rate(
 
     if out is not None and out.suffix != ".svg":
         raise RunFolderError(f"--out {out} should be a file that ends in .svg; name it so.")
+    if out is not None:
+        opt.writable_folder(out.parent)
+        if out.exists():
+            raise RunFolderError(f"{out} exists already, and nothing is overwritten; name another file, or remove it.")
     options = {key: value for key, value in ctx.params.items() if value is not None}
     recipe = opt.recipe_for(data, options, name="find-rate")
     loaded = load_recipe_data(recipe)
@@ -59,7 +63,6 @@ def find_rate(
         from textlstm.analysis.page import draw, write_whole
 
         figure = rate_figure(found.rates, found.losses, steepest=found.steepest)
-        opt.writable_folder(out.parent)
         out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, draw([figure], depths=1).vectors[figure.name])
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ RayAddress = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="print cells, parameters and estimated minutes, run nothing")]
 Full = Annotated[bool, typer.Option("--full", help="of a claim: measure enough for a verdict, not a preview")]
+_MOST_NUMBERS = 1_000
 DEFAULT_SIZES = (100, 500, 2000)
 
 
@@ -315,10 +317,11 @@ def _numbers(text: str, option: str) -> list[int]:
         found: list[int] = []
         for part in text.split(","):
             low, dash, high = part.strip().partition("-")
-            found += range(int(low), int(high) + 1) if dash else [int(low)]
+            numbers = range(int(low), int(high) + 1) if dash else [int(low)]
+            found += numbers[:_MOST_NUMBERS]  # 1-9999999999 is a slip, and would fill the memory
     except ValueError:
         found = []
-    if not found or min(found) < 1:
+    if not 0 < len(found) < _MOST_NUMBERS or min(found) < 1:
         raise RecipeError(f"{option} takes whole numbers from 1 such as 1-4 or 1,2,6, and got {text!r}.")
     return found
 
@@ -326,7 +329,7 @@ def _numbers(text: str, option: str) -> list[int]:
 def _sizes(text: str) -> list[int | str]:
     """Read "100,1000,full"."""
     words = [word.strip() for word in text.split(",")]
-    if not all(word == "full" or word.isdigit() for word in words):
+    if not all(word == "full" or re.fullmatch(r"[0-9]{1,12}", word) for word in words):
         raise RecipeError(f"--sizes takes numbers of labels and `full`, such as 100,1000,full, and got {text!r}.")
     return [word if word == "full" else int(word) for word in words]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,6 +95,14 @@ Tokenizer = Annotated[
     str | None,
     typer.Option("--tokenizer", help="word, bpe, wordpiece, unigram, or the Hub id or path of one", show_default=False),
 ]
+_PAGES = ("report.html", "advice.html", "inspect.html", "claim.html", "all.html", "compare.yaml")
+_GRAPHS = ("model.onnx", "model_quantized.onnx")
+_OURS = {
+    "config.json": b'"textlstm"',
+    **dict.fromkeys(_PAGES, b"textlstm"),
+    **dict.fromkeys(_GRAPHS, b"textlstm_format"),
+}
+"""What commands write over when they are given again, and bytes that stand in each such file of ours."""
 Teacher = Annotated[
     list[str] | None,
     typer.Option("--teacher", metavar="MODEL", help=describe_key("distillation.teacher"), show_default=False),
@@ -239,10 +248,24 @@ def writable_folder(path: Path) -> Path:
         The same.
 
     Raises:
-        RunFolderError: the path or a part of it is a file, or nothing may be written there.
+        RunFolderError: the path or a part of it is a file, nothing may be written there, or there is a page or a model
+            that textlstm has not written, and would write over.
     """
     nearest = next(part for part in (path.absolute(), *path.absolute().parents) if part.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         what = "may not be written to" if nearest.is_dir() else "is a file"
         raise RunFolderError(f"--out {path} should be a folder that can be made, and {nearest} {what}; name another.")
+    if path.is_dir() and (theirs := next((name for name, mark in _OURS.items() if _is_foreign(path / name, mark)), "")):
+        raise RunFolderError(
+            f"--out {path} should be a folder of its own, and its {theirs} was not written by textlstm; nothing is"
+            " overwritten: name another."
+        )
     return path
+
+
+def _is_foreign(path: Path, mark: bytes) -> bool:
+    """Say whether a file that a command would write is there and lacks what ours have."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        return content.find(mark) < 0

@@ -181,7 +181,7 @@ def _mean_of_states(folder: Path, texts: Sequence[str], *, max_length: int, thre
     positions = getattr(model.config, "max_position_embeddings", None) or max_length
     limit = min(max_length, tokenizer.model_max_length, positions)
     ids = tokenizer(list(texts), truncation=True, max_length=limit, add_special_tokens=True)["input_ids"]
-    vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
+    vectors = np.zeros((len(texts), 0), dtype=np.float32)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     model.train(False)
@@ -195,6 +195,8 @@ def _mean_of_states(folder: Path, texts: Sequence[str], *, max_length: int, thre
                 states = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
                 mask = batch["attention_mask"].unsqueeze(2).to(states.dtype)
                 means = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+                if not vectors.shape[1]:  # hidden_size is no sure word for it: some models count one direction
+                    vectors = np.zeros((len(texts), states.shape[2]), dtype=np.float32)
                 vectors[rows] = (states[:, 0] if first else means).cpu().numpy()
     finally:
         torch.set_num_threads(before)
