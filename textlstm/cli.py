@@ -6,6 +6,7 @@ first answer of `predict` come at once; tests hold that.
 
 from __future__ import annotations
 
+import errno
 import sys
 from functools import cache
 from importlib import import_module
@@ -57,6 +58,9 @@ def main() -> None:
     except OSError as error:  # a full disk, a folder that may not be written: no fault of the program
         if "--debug" in sys.argv:
             raise
+        if error.errno == errno.ENAMETOOLONG:
+            typer.echo("textlstm: a path is longer than the file system allows; name a shorter one.", err=True)
+            raise SystemExit(2) from None
         typer.echo(f"textlstm: a file could not be read or written: {error}; check space and permissions.", err=True)
         raise SystemExit(1) from None
 
