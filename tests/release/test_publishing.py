@@ -23,6 +23,7 @@ def test_the_bundle_has_all_that_a_stranger_needs(bundle):
     assert set(bundle.files) == {
         "README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "metrics.json",
         "recipe.yaml", "configuration_textlstm.py", "modeling_textlstm.py", "layers.py", "dropout.py", "pooling.py",
+        "kernel.py", "windows.py",
         "onnx/model.onnx", "onnx/model_quantized.onnx", "charts/reliability.png",
     }  # fmt: skip
     config = json.loads((bundle.folder / "config.json").read_text())

@@ -169,7 +169,7 @@ def push_bundle(
         stale = sorted(path for path in present - set(bundle.files) if _REPLACED.fullmatch(path))
         additions = [CommitOperationAdd(name, bundle.folder / name) for name in bundle.files]
         send_files(api, additions, target, speak)
-        operations = [*additions, *map(CommitOperationDelete, stale)]
+        operations: list[CommitOperationAdd | CommitOperationDelete] = [*additions, *map(CommitOperationDelete, stale)]
         made = commit_once(api, operations, target, message=message, head=head, tell=speak)
     return Pushed(made.url, made.commit, made.commit != head, bundle.files, bundle.notes)
 
