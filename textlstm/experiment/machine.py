@@ -106,9 +106,11 @@ def _extras() -> dict[str, str]:
     needed: dict[str, list[str]] = {name: [] for name in ("onnx", "serve", "ray", "tune", "inspect")}
     for text in requires("textlstm") or []:
         requirement = Requirement(text)
+        marker = requirement.marker
+        if marker is None or requirement.name == "textlstm" or marker.evaluate({"extra": ""}):
+            continue
         for extra, names in needed.items():
-            mine = requirement.marker is not None and requirement.marker.evaluate({"extra": extra})
-            if mine and not requirement.marker.evaluate({"extra": ""}) and requirement.name != "textlstm":
+            if marker.evaluate({"extra": extra}):
                 names.append(requirement.name)
     absent = {extra: [name for name in names if _version(name) is None] for extra, names in needed.items()}
     return {extra: f"without {', '.join(names)}" if names else "installed" for extra, names in absent.items()}
