@@ -32,15 +32,15 @@ Text = Annotated[
 ]
 
 
-def _own(flag: str, kind: type, words: str) -> Any:  # noqa: ANN401 - typer's annotation objects have no narrower type
+def _own(flag: str, words: str) -> Any:  # noqa: ANN401 - typer's option objects have no narrower type
     """An option whose default is this command's own."""
     key = opt.OPTION_KEYS[flag.removeprefix("--").replace("-", "_")]
-    return Annotated[kind | None, typer.Option(flag, help=f"{words} [default: {PRETRAINING[key]}]", show_default=False)]
+    return typer.Option(flag, help=f"{words} [default: {PRETRAINING[key]}]", show_default=False)
 
 
-Epochs = _own("--epochs", int, "passes over the text")
-BatchSize = _own("--batch-size", int, "streams of text that are read side by side")
-LearningRate = _own("--learning-rate", float, "highest rate of the schedule")
+Epochs = Annotated[int | None, _own("--epochs", "passes over the text")]
+BatchSize = Annotated[int | None, _own("--batch-size", "streams of text that are read side by side")]
+LearningRate = Annotated[float | None, _own("--learning-rate", "highest rate of the schedule")]
 
 
 def pretrain(

@@ -163,12 +163,14 @@ class TextLSTMModel(TextLSTMPreTrainedModel):
         if not torch.equal(words, valid_positions(lengths, words.size(1))):
             # Padding on the left, or in between: read the words as if it stood on the right.
             order = words.long().argsort(dim=1, descending=True, stable=True)
-        if self.pooling is not None and not output_hidden_states and self._has_windows(words.size(1)):
+        pooled: Tensor | None
+        window = None if output_hidden_states else self._window_for(words.size(1))
+        if self.pooling is not None and window is not None:
             if input_ids is not None:
                 source = input_ids if order is None else input_ids.gather(1, order)
             else:
                 source = self._embed(None, inputs_embeds, order)
-            pooled = pool_in_windows(self, self.pooling, source, lengths, window=self.config.window)
+            pooled = pool_in_windows(self, self.pooling, source, lengths, window=window)
             in_windows = BaseModelOutputWithPooling(pooler_output=pooled)
             return in_windows if return_dict else in_windows.to_tuple()
         embedded = self._embed(input_ids, inputs_embeds, order)
@@ -256,10 +258,10 @@ class TextLSTMModel(TextLSTMPreTrainedModel):
         added: Tensor = self.shortcuts[index - 1](below[-1])
         return states + (added if direction is None else added.chunk(2, dim=2)[direction])
 
-    def _has_windows(self, time: int) -> bool:
-        """Whether texts of this padded length are read in windows; a hook at a layer waits for whole texts."""
-        watched = any(layer._forward_hooks or layer._forward_pre_hooks for layer in self.layers)
-        return self.config.window is not None and 0 < self.config.window < time and len(self.layers) > 0 and not watched
+    def _window_for(self, time: int) -> int | None:
+        """Tokens of a window for texts of this padded length; None to read them at once, as a hook at a layer wants."""
+        window, watched = self.config.window, any(one._forward_hooks or one._forward_pre_hooks for one in self.layers)
+        return None if window is None or not 0 < window < time or not len(self.layers) or watched else window
 
 
 class TextLSTMForSequenceClassification(TextLSTMPreTrainedModel):

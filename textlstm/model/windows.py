@@ -63,7 +63,7 @@ def pool_in_windows(stack: Stack, pooling: Pooling, source: Tensor, lengths: Ten
         factors = stack.input_dropout.draw(rows, source.size(0), rows.size(1))
 
         def embed(start: int, end: int) -> Tensor:
-            embedded = rows[places[:, start:end].t()].transpose(0, 1)
+            embedded: Tensor = rows[places[:, start:end].t()].transpose(0, 1)
             return embedded if factors is None else embedded * factors
 
     else:
