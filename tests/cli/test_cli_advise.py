@@ -31,6 +31,7 @@ def study_file(tmp_path, planted):
     return path
 
 
+@pytest.mark.slow
 def test_a_small_study_ends_in_advice_that_can_be_followed(succeed, study_file, tmp_path, tiny_options):
     options = ["--max-layers", "2", "--budget", "5m", "--workers", "0", "--out", tmp_path / "study", *tiny_options]
     done = succeed("advise", study_file, *options)

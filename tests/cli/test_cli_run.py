@@ -114,6 +114,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_finishes(
         assert (whole.metrics, whole.history) == (cut.metrics, cut.history)
 
 
+@pytest.mark.slow
 def test_a_real_signal_ends_the_process_cleanly(folder, tmp_path):
     command = [sys.executable, "-c", "from textlstm.cli import main; main()"]
     settings = ["--workers", "2", "--set", "training.epochs=25"]

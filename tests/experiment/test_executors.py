@@ -19,6 +19,7 @@ from textlstm.experiment.sweep import run_grid
 from textlstm.results import PREDICTIONS_FILE, Run
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_runs_as_one_process(tmp_path, tiny_recipe, tiny_data):
     recipe = tiny_recipe({"grid.layers": [1, 2], "grid.sizes": [20, "full"], "training.epochs": 2})
     alone, pooled = (

@@ -196,6 +196,7 @@ def test_what_changes_rows_changes_their_name_and_nothing_else_does(tiny_recipe)
     assert rows_key(tiny_recipe(taught)) == names[-2]
 
 
+@pytest.mark.slow
 def test_runs_are_equal_with_and_without_sharing(tmp_path, tiny_recipe, tiny_data, own_temporary_folder):
     recipe = tiny_recipe({"grid.layers": [1, 2], "grid.sizes": [20], "grid.seeds": 2, "training.epochs": 1})
     alone = run_grid(recipe, tmp_path / "alone", run_cell=TrainCell(tiny_data), executor=serial)

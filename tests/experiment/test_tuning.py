@@ -96,6 +96,7 @@ def test_what_is_given_stays_and_one_layer_has_nothing_between_layers(fake, tmp_
     assert depths == {1, 2}
 
 
+@pytest.mark.slow
 def test_nothing_beyond_the_size_is_trained(fake, tmp_path):
     result = tune(RECIPE, DATA, tmp_path, limits=Limits(trials=6, max_mb=0.3))
     assert result.beyond_limits > 0 and len(result.trials) == 6

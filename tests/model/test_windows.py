@@ -164,6 +164,7 @@ print([peak(*settings) for settings in [(1_000, 250), (4_000, 250), (4_000, None
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak is read from /proc")
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_text():
     """Peak memory of one process that reads ever more: four times the text in windows, then the same at once."""
     done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)

@@ -165,6 +165,7 @@ def test_the_slope_over_levels_is_that_of_least_squares():
         slope_over_levels(contrast, np.ones(200, dtype=np.int64))
 
 
+@pytest.mark.slow
 def test_a_claim_is_measured_and_resumed(texts_csv, tmp_path, monkeypatch):
     for module in (ladder, grids):
         monkeypatch.setattr(module, "choose_workers", lambda **_: (1, None))

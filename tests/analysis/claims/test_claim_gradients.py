@@ -51,6 +51,7 @@ def tiny_claim(changes=None):
     )
 
 
+@pytest.mark.slow
 def test_a_claim_is_measured_and_resumed(tmp_path):
     recipe = tiny_claim()
     first = measure(recipe, tmp_path, seeds=2, preview=True, tell=lambda _: None)

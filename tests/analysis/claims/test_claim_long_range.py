@@ -54,6 +54,7 @@ def tiny_claim(**options):
     )
 
 
+@pytest.mark.slow
 def test_a_claim_is_measured_resumed_and_shown_with_what_stands_beside(tmp_path):
     said = []
     recipe = tiny_claim()

@@ -117,6 +117,7 @@ def test_all_depths_try_the_same_settings_and_each_seed_others():
     assert len(set.union(*rates.values())) == 2 * 4
 
 
+@pytest.mark.slow
 def test_a_claim_is_measured_and_resumed(tmp_path, monkeypatch):
     monkeypatch.setattr(grids, "choose_workers", lambda **_: (1, None))
     recipe = tiny_claim()
