@@ -29,3 +29,8 @@ def test_errors_travel_between_processes(error):
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - as concurrent.futures does
     assert type(again) is type(error)
     assert str(again) == str(error)
+
+
+def test_the_first_line_of_an_error_is_never_nothing():
+    assert errors.first_line(ValueError("\n  one\n two")) == "one"
+    assert errors.first_line(RuntimeError("  \n")) == "RuntimeError"

@@ -54,10 +54,8 @@ def distill(
     after an interruption, the command goes on where it was.
     """
     from textlstm.cli_progress import TrainProgress, quiet_libraries
-    from textlstm.experiment.capacity import available_threads
 
-    options = {"threads": available_threads(), **{key: value for key, value in ctx.params.items() if value is not None}}
-    recipe = opt.recipe_for(data, options, name=opt.run_name(out))
+    recipe = opt.recipe_for(data, opt.with_threads(ctx.params), name=opt.run_name(out))
     if recipe.distillation.teacher is None:
         raise RecipeError(
             "distill needs a teacher and none was named; give --teacher MODEL: a classifier or an encoder, by folder or"

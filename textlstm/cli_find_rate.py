@@ -51,8 +51,7 @@ def find_rate(
         opt.writable_folder(out.parent)
         if out.exists():
             raise RunFolderError(f"{out} exists already, and nothing is overwritten; name another file, or remove it.")
-    options = {key: value for key, value in ctx.params.items() if value is not None}
-    recipe = opt.recipe_for(data, options, name="find-rate")
+    recipe = opt.recipe_for(data, ctx.params, name="find-rate")
     loaded = load_recipe_data(recipe)
     quiet_libraries()
     from textlstm.training import rate_finder

@@ -226,6 +226,21 @@ def recipe_for(data: str, options: dict[str, Any], *, name: str) -> Recipe:
     return base.override(option_overrides(options))
 
 
+def with_threads(options: dict[str, Any]) -> dict[str, Any]:
+    """Take all processors where no number of threads is given: a command that trains one model has them for itself.
+
+    Args:
+        options: parameters of the command by name.
+
+    Returns:
+        The same, with a number of threads.
+    """
+    from textlstm.experiment.capacity import available_threads
+
+    given = options.get("threads")
+    return {**options, "threads": available_threads() if given is None else given}
+
+
 def run_name(folder: Path) -> str:
     """Name a run after its folder, in the letters that a recipe's name may have.
 

@@ -67,15 +67,10 @@ def pretrain(
 ) -> None:
     """Pretrain an encoder; run again after an interruption, it goes on from its last checkpoint."""
     from textlstm.cli_progress import PretrainProgress, quiet_libraries
-    from textlstm.experiment.capacity import available_threads
     from textlstm.recipe import validate
 
-    options: dict[str, Any] = {
-        "threads": available_threads(),
-        **{key: value for key, value in ctx.params.items() if value is not None},
-    }
     base = validate({"name": opt.run_name(out), "data": {"source": data}}, origin="the options")
-    recipe = base.override({**PRETRAINING, **opt.option_overrides(options)})
+    recipe = base.override({**PRETRAINING, **opt.option_overrides(opt.with_threads(ctx.params))})
     opt.writable_folder(out)
     with PretrainProgress(out, quiet=quiet) as progress:
         from textlstm.training import pretraining

@@ -48,12 +48,10 @@ def train(
 ) -> None:
     """Train one classifier and save it; run again after an interruption, it goes on from its last checkpoint."""
     from textlstm.cli_progress import TrainProgress, quiet_libraries
-    from textlstm.experiment.capacity import available_threads
     from textlstm.results import refuse_finished
 
     first = os.environ.get("RANK", "0") == "0"  # torchrun starts this command once a process; one of them speaks
-    options = {"threads": available_threads(), **{key: value for key, value in ctx.params.items() if value is not None}}
-    recipe = opt.recipe_for(data, options, name=opt.run_name(out))
+    recipe = opt.recipe_for(data, opt.with_threads(ctx.params), name=opt.run_name(out))
     refuse_finished(opt.writable_folder(out))
     with TrainProgress(out, quiet=quiet or not first) as progress:
         from textlstm.text.protocol import load_recipe_data

@@ -62,11 +62,10 @@ def tune(
 ) -> None:
     """Search for the settings that suit your data, on held-out rows; what you give stays, and test stays closed."""
     from textlstm.cli_progress import quiet_libraries
-    from textlstm.experiment.capacity import available_threads
 
     name = opt.run_name(out) if out else f"tune-{data_name(data)}"
     given = opt.option_overrides(ctx.params)
-    recipe = opt.recipe_for(data, {"threads": available_threads(), **_given(ctx.params)}, name=name)
+    recipe = opt.recipe_for(data, opt.with_threads(ctx.params), name=name)
     folder = opt.writable_folder(out or Path("runs") / name)
     seconds = budget_seconds(budget) if budget else None
 
@@ -93,10 +92,6 @@ def tune(
         typer.echo(result.model_dump_json(indent=1))
         return
     _print_result(result, folder)
-
-
-def _given(params: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in params.items() if value is not None}
 
 
 def train_command(data: str, settings: Mapping[str, Any]) -> str:

@@ -32,6 +32,18 @@ def plain_text(text: str) -> str:
     return _UNFIT.sub("\ufffd", text)
 
 
+def first_line(error: BaseException) -> str:
+    """Take from an error of a library what fits into a sentence of ours.
+
+    Args:
+        error: any.
+
+    Returns:
+        The first line of its text, or the name of its class where it has none.
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class TextLSTMError(Exception):
     """Base of all errors raised on purpose; its text is written for the user.
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from textlstm.errors import RunFolderError
+from textlstm.errors import RunFolderError, first_line
 
 RESULT_FILE = "result.json"
 PREDICTIONS_FILE = "predictions.parquet"
@@ -202,6 +202,19 @@ def predictions_table(rows: np.ndarray, labels: np.ndarray | None, probabilities
     return pa.table(columns)
 
 
+def probability_array(table: pa.Table) -> np.ndarray:
+    """Take the probabilities out of a table of `predictions_table`.
+
+    Args:
+        table: with the column.
+
+    Returns:
+        (rows, classes) float32.
+    """
+    column = table["probabilities"].combine_chunks()
+    return np.asarray(column.flatten(), dtype=np.float32).reshape(len(column), -1)
+
+
 def write_run(folder: Path, run: Run, predictions: Mapping[str, pa.Table], recipe_yaml: str) -> None:
     """Write one finished run; `result.json` appears last, so that a cut-off write leaves an unfinished folder.
 
@@ -314,7 +327,7 @@ def read_predictions(folder: Path, split: str) -> pa.Table:
             f"A finished run has {PREDICTIONS_FILE}, and {folder} has none; run the cell again."
         ) from None
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise RunFolderError(
             f"{path} should be a parquet file and is not, or not a whole one ({reason}); run the cell again."
         ) from None

@@ -18,7 +18,7 @@ from textlstm.experiment.controls import control_names, setting_label
 from textlstm.experiment.failures import Failure, read_failure
 from textlstm.experiment.grid import BASELINE_SETTINGS
 from textlstm.experiment.plan import Plan, PlannedCell, read_plan
-from textlstm.results import RESULT_FILE, Run, read_predictions, read_run
+from textlstm.results import RESULT_FILE, Run, probability_array, read_predictions, read_run
 
 Place = tuple[str, int, int | str]
 """Setting, layers and size."""
@@ -228,12 +228,6 @@ def read_scored(folders: list[Path]) -> Scored:
     assert first is not None  # noqa: S101 - a group has a run
     labels = np.array(first["label"].to_pylist())
     return Scored(first["row"].to_numpy(), labels, np.stack(stacked))
-
-
-def probability_array(table: pa.Table) -> NDArray[np.float32]:
-    """Take the probabilities out of a predictions table: (rows, classes) float32."""
-    column = table["probabilities"].combine_chunks()
-    return np.asarray(column.flatten()).reshape(len(column), -1)
 
 
 def _group(key: Place, members: dict[tuple[int, int], tuple[Run, Path]], folds: int) -> Group | None:

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from textlstm.errors import MissingExtraError, RecipeError
+from textlstm.errors import MissingExtraError, RecipeError, first_line
 from textlstm.experiment.executors import Outcome, attempt
 from textlstm.experiment.failures import Failure
 from textlstm.experiment.grid import Cell, RunCell
@@ -113,7 +113,7 @@ class RayCluster:
         try:
             ray.init(self.address, log_to_driver=False, logging_level="error")
         except (OSError, RuntimeError, ValueError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise RecipeError(
                 f"--ray-address should be the address of a running Ray cluster, and {self.address!r} cannot be reached"
                 f" ({reason}); check address and port, or say `local` to start one here."

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from textlstm.errors import DataError, RecipeError, RunFolderError
-from textlstm.experiment.rerun_comparison import WEIGHTS_FILE, Rerun, compare_rerun
-from textlstm.inference.model_files import weights_digest
+from textlstm.experiment.rerun_comparison import Rerun, compare_rerun
+from textlstm.inference.model_files import WEIGHTS_NAME, weights_digest
 from textlstm.recipe import Recipe, changed_keys, validate
 from textlstm.recipe_files import load_recipe
 from textlstm.results import RECIPE_FILE, RESULT_FILE, Run, read_predictions, read_run, refuse_finished
@@ -78,19 +78,20 @@ def prepare_rerun(
         )
     loaded = load_recipe_data(recipe)
     _same(folder, "data", run.data.fingerprint, loaded.fingerprint)
-    candidates = [loaded]
+    prepared = prepare(recipe, loaded)
+    as_before = _draws_as_before(folder, run, prepared)  # in any case: damaged predictions are named before training
     labeled_test = "test" in loaded.splits and loaded.splits["test"].labels is not None
-    if not labeled_test and recipe.data.folds is None:
-        candidates.append(with_test_split(loaded))  # as a grid does, also for trials that are not scored on it
-    drawn = [prepare(recipe, candidate) for candidate in candidates]
-    chosen = next((n for n, rows in enumerate(drawn) if _draws_as_before(folder, run, rows)), 0)
-    prepared = drawn[chosen]
+    if not labeled_test and recipe.data.folds is None and not as_before:
+        parted = with_test_split(loaded)  # as a grid does, also for trials that are not scored on it
+        other = prepare(recipe, parted)
+        if _draws_as_before(folder, run, other):
+            loaded, prepared = parted, other
     _same(folder, "vectors", run.data.vectors, prepared.vectors.digest if prepared.vectors is not None else None)
     teacher = prepared.transfer.digest or None if prepared.transfer is not None else None
     _same(folder, "teacher or texts without labels", run.data.teacher, teacher)
     if recipe.transfer.encoder is not None and (digest := weights_digest(Path(recipe.transfer.encoder))) is not None:
         _same(folder, "encoder", run.data.encoder, digest)
-    return Repetition(folder, run, recipe, candidates[chosen], prepared)
+    return Repetition(folder, run, recipe, loaded, prepared)
 
 
 def rerun(
@@ -136,7 +137,7 @@ def _read(folder: Path) -> tuple[Run, Recipe]:
             f"{folder / RECIPE_FILE} was changed after the run ({'; '.join(changes)}), which is repeated as it was; put"
             " it back, or remove it: the result holds all settings too."
         )
-    _check_weights(folder / WEIGHTS_FILE)
+    _check_weights(folder / WEIGHTS_NAME)
     return run, recipe
 
 

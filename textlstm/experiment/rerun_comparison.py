@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from textlstm.results import Run, read_predictions
+from textlstm.inference.model_files import WEIGHTS_NAME
+from textlstm.results import Run, probability_array, read_predictions
+from textlstm.stats.scores import THRESHOLD, right_answers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,8 +27,6 @@ ROUNDING = 1e-4
 """Largest difference of a probability that counts as rounding, as long as every row gets the same label."""
 
 Verdict = Literal["bit-equal", "within rounding", "different"]
-
-WEIGHTS_FILE = "model.safetensors"
 
 
 class _Part(BaseModel):
@@ -46,10 +46,10 @@ class SplitComparison(_Part):
     """
 
     rows: int
-    same_rows: bool
-    equal: int | None
-    largest: float | None
-    relabeled: int | None
+    same_rows: bool = False
+    equal: int | None = None
+    largest: float | None = None
+    relabeled: int | None = None
     accuracy: tuple[float, float]
 
 
@@ -124,10 +124,8 @@ def compare_rerun(folder: Path, run: Run, trained: Trained) -> Rerun:
     names = [*run.metrics, *(name for name in now.metrics if name not in run.metrics)]
     splits = {}
     for name in names:
-        before = read_predictions(folder, name)
-        again = trained.predictions.get(name)
-        splits[name] = _compare_split(before, again, multi_label=run.data.multi_label)
-    weights = _weights_equal(folder / WEIGHTS_FILE, trained)
+        splits[name] = _compare_split(read_predictions(folder, name), trained.predictions.get(name))
+    weights = _weights_equal(folder / WEIGHTS_NAME, trained)
     metrics, history = now.metrics == run.metrics, now.history == run.history
     epochs = run.best_epoch, now.best_epoch
     equal = all(split.equal == split.rows for split in splits.values())
@@ -157,48 +155,30 @@ def compare_rerun(folder: Path, run: Run, trained: Trained) -> Rerun:
     )
 
 
-def _compare_split(before: pa.Table, now: pa.Table | None, *, multi_label: bool) -> SplitComparison:
+def _compare_split(before: pa.Table, now: pa.Table | None) -> SplitComparison:
     """Compare one split row by row."""
-    labels = np.array(before["label"].to_pylist())
-    chances = _chances(before)
-    given = _given(chances, multi_label=multi_label)
-    shares = [_share_right(given, labels)]
-    same = now is not None and all(now[name].equals(before[name]) for name in ("row", "label"))
+    chances, labels = probability_array(before), np.array(before["label"].to_pylist())
+    accuracy = float(right_answers(chances, labels).mean())
     if now is None:
-        shares.append(float("nan"))
-    else:
-        again = _chances(now)
-        given_now = _given(again, multi_label=multi_label)
-        shares.append(_share_right(given_now, np.array(now["label"].to_pylist())))
-    if now is None or not same:
-        return SplitComparison(
-            rows=len(labels), same_rows=False, equal=None, largest=None, relabeled=None, accuracy=(shares[0], shares[1])
-        )
-    differs = (given != given_now).reshape(len(labels), -1).any(axis=1)
+        return SplitComparison(rows=len(labels), accuracy=(accuracy, float("nan")))
+    again, labels_now = probability_array(now), np.array(now["label"].to_pylist())
+    accuracies = accuracy, float(right_answers(again, labels_now).mean())
+    if not all(now[name].equals(before[name]) for name in ("row", "label")):
+        return SplitComparison(rows=len(labels), accuracy=accuracies)
+    differs = _given(chances, labels) != _given(again, labels)
     return SplitComparison(
         rows=len(labels),
         same_rows=True,
         equal=int((chances == again).all(axis=1).sum()),
         largest=float(np.abs(chances.astype(np.float64) - again).max(initial=0.0)),
-        relabeled=int(differs.sum()),
-        accuracy=(shares[0], shares[1]),
+        relabeled=int(differs.reshape(len(labels), -1).any(axis=1).sum()),
+        accuracy=accuracies,
     )
 
 
-def _chances(table: pa.Table) -> NDArray[np.float32]:
-    """Probabilities (rows, classes) of a predictions table."""
-    column = table["probabilities"].combine_chunks()
-    return np.asarray(column.flatten(), dtype=np.float32).reshape(len(column), -1)
-
-
-def _given(chances: NDArray[np.float32], *, multi_label: bool) -> NDArray[Any]:
-    """The label of each row, or which labels it gets."""
-    return chances >= 0.5 if multi_label else chances.argmax(axis=1)
-
-
-def _share_right(given: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Share of rows whose label, or whole set of labels, is right."""
-    return float((given == labels).reshape(len(labels), -1).all(axis=1).mean())
+def _given(chances: NDArray[np.float32], labels: NDArray[Any]) -> NDArray[Any]:
+    """The label that each row gets, or which labels."""
+    return chances >= THRESHOLD if labels.ndim == 2 else chances.argmax(axis=1)
 
 
 def _weights_equal(path: Path, trained: Trained) -> bool | None:

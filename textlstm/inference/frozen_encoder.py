@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from textlstm.errors import ModelError
+from textlstm.errors import ModelError, first_line
 from textlstm.text.batching import plan_ordered
 from textlstm.text.encoding import read_backend
 
@@ -52,7 +52,7 @@ def find_encoder(source: str, *, option: str = "grid.encoder") -> Path:
         try:
             folder = Path(snapshot_download(source, allow_patterns=_FILES))
         except (OSError, ValueError, HFValidationError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise ModelError(
                 f"{option} should be a folder or a Hub id that can be reached, and {source!r} is neither"
                 f" ({reason}); check the spelling and the network."
@@ -171,7 +171,7 @@ def _mean_of_states(folder: Path, texts: Sequence[str], *, max_length: int, thre
             str(folder), trust_remote_code=False, local_files_only=True, use_safetensors=True, dtype=torch.float32
         )
     except Exception as error:  # a stranger's files make the libraries raise anything, bare exceptions too
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(
             f"{folder} should be an encoder that transformers can load, or a table of embeddings with a tokenizer.json,"
             f" and is neither ({reason}); name another encoder."

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
-from textlstm.errors import MissingExtraError, ModelError, RecipeError
+from textlstm.errors import MissingExtraError, ModelError, RecipeError, first_line
 
 Backend = Literal["auto", "onnx", "onnx-int8", "torch"]
 
@@ -25,7 +25,8 @@ FULL_NAME = "model.onnx"
 INT8_NAME = "model_quantized.onnx"
 CALIBRATION_NAME = "calibration.json"
 
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+WEIGHTS_NAME = "model.safetensors"
+_WEIGHTS = (WEIGHTS_NAME, f"{WEIGHTS_NAME}.index.json")
 _PART = re.compile(r"[\w-][\w.-]*\.safetensors")
 _SMALL_FILES = ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", CALIBRATION_NAME]
 
@@ -94,7 +95,7 @@ def find_model(source: str | Path, *, backend: Backend = "auto", device: str = "
                 f" textlstm export {source}{' --int8' if name == INT8_NAME else ''}, or pass --backend torch."
             )
     if not local:
-        folder = _fetch(str(source), [*_SMALL_FILES, "model*.safetensors", "model.safetensors.index.json"])
+        folder = _fetch(str(source), [*_SMALL_FILES, "model*.safetensors", _WEIGHTS[1]])
     if lacking := _lacking(folder):
         raise ModelError(lacking)
     return ModelFiles(folder, None)
@@ -186,7 +187,7 @@ def _lacking(folder: Path) -> str | None:
             f"The weights of {folder} should be safetensors files in it, and {_WEIGHTS[1]} names {foreign!r} (pickled"
             " weights, and files elsewhere, are not read); save the model again."
         )
-    wanted = {"config.json": ("config.json",), "model.safetensors": _WEIGHTS, "tokenizer.json": ("tokenizer.json",)}
+    wanted = {"config.json": ("config.json",), WEIGHTS_NAME: _WEIGHTS, "tokenizer.json": ("tokenizer.json",)}
     lacking = [name for name, any_of in wanted.items() if _first(folder, list(any_of)) is None]
     if not lacking:
         return None
@@ -216,7 +217,7 @@ def _fetch(repository: str, patterns: list[str]) -> Path:
     try:
         return Path(snapshot_download(repository, allow_patterns=patterns))
     except (OSError, ValueError, HFValidationError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(
             f"{repository} should be a folder here or a model on the Hub, and cannot be had: {reason} For a Hub id,"
             " check the spelling and the network."

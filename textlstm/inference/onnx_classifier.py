@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from textlstm.errors import MissingExtraError, ModelError
+from textlstm.errors import MissingExtraError, ModelError, first_line
 from textlstm.inference.model_files import weights_digest
 from textlstm.text.batching import pad_batch, plan_ordered
 from textlstm.text.encoding import Encoded, read_backend, set_for_encoding
@@ -93,7 +93,7 @@ class OnnxClassifier:
         try:
             session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
         except _RUNTIME_ERRORS as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise ModelError(
                 f"{graph} should be a graph that ONNX Runtime {onnxruntime.__version__} runs, and is not ({reason});"
                 " export it again, or update onnxruntime."

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
-from textlstm.errors import ModelError, RecipeError
+from textlstm.errors import ModelError, RecipeError, first_line
 from textlstm.inference.model_files import BATCH_ROWS, BATCH_TOKENS
 from textlstm.model import TextLSTMConfig, TextLSTMForSequenceClassification
 from textlstm.text.batching import pad_batch, plan_ordered
@@ -176,7 +176,7 @@ class TorchClassifier:
         except ModelError:
             raise
         except Exception as error:  # a stranger's files make the libraries raise anything, bare exceptions too
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise ModelError(
                 f"{folder} should be a model that textlstm can load and is not: {reason} The files are likely damaged"
                 " or cut off, save or copy them again."

@@ -15,6 +15,7 @@ from textlstm.analysis.figures import Figure
 from textlstm.analysis.orders import depths_in_order
 from textlstm.analysis.summary import SUMMARY_FILE, Comparison, read_summary
 from textlstm.errors import HubError, ModelError, RunFolderError
+from textlstm.inference.model_files import WEIGHTS_NAME
 from textlstm.release.card import SPLITS, CardContent, model_card
 from textlstm.release.evaluation_results import RESULTS_FILE, LookUp, benchmark_yaml
 from textlstm.release.pictures import depth_figure, reliability, reliability_figure, write_pictures
@@ -24,7 +25,6 @@ from textlstm.results import PREDICTIONS_FILE, RECIPE_FILE, RESULT_FILE, Run, re
 
 CARD_FILE = "README.md"
 METRICS_FILE = "metrics.json"
-WEIGHTS_FILE = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def write_bundle(
     comparison = find_comparison(source, run, grid)
     out.mkdir(parents=True, exist_ok=True)
     classifier.model.save_pretrained(out)
-    if (source / WEIGHTS_FILE).exists():  # byte for byte, since a calibration and ONNX files name the weights' digest
-        shutil.copyfile(source / WEIGHTS_FILE, out / WEIGHTS_FILE)
+    if (source / WEIGHTS_NAME).exists():  # byte for byte, since a calibration and ONNX files name the weights' digest
+        shutil.copyfile(source / WEIGHTS_NAME, out / WEIGHTS_NAME)
     save_tokenizer(classifier.tokenizer, out)
     _drop_paths(out)
     calibration = read_calibration(source)

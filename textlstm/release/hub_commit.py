@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any, cast
 
-from textlstm.errors import HubError
+from textlstm.errors import HubError, first_line
 from textlstm.release.hub_errors import client_errors, explain, unclear, without_tokens
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def send_files(api: HfApi, additions: list[CommitOperationAdd], target: Target, 
         except errors.HfHubHTTPError:  # an answer of the Hub itself, which plain HTTP would get as well
             raise
         except (RuntimeError, OSError, ValueError) as error:
-            reason = without_tokens((str(error).strip().splitlines() or [type(error).__name__])[0])[:200]
+            reason = without_tokens(first_line(error))[:200]
             tell(f"The upload by Xet did not work ({reason}); sent by plain HTTP, as with HF_HUB_DISABLE_XET=1.")
     with _without_xet():
         api.preupload_lfs_files(additions=additions, free_memory=False, **asdict(target))

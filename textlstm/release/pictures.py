@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from textlstm.analysis.figures import Figure
 from textlstm.analysis.summary import CalibrationSummary, Comparison
+from textlstm.results import probability_array
 
 CHARTS_FOLDER = "charts"
 BINS = 10
@@ -28,8 +29,6 @@ def reliability(table: pa.Table, *, layers: int, ece: float, bins: int = BINS) -
     Returns:
         Mean confidence, accuracy and number of decisions of each bin; a multi-label row has a decision a label.
     """
-    from textlstm.analysis.reading import probability_array
-
     chances = probability_array(table).astype(np.float64)
     labels = np.array(table["label"].to_pylist())
     if labels.ndim == 2:

@@ -17,6 +17,21 @@ THRESHOLD = 0.5
 CALIBRATION_BINS = 15
 
 
+def right_answers(probabilities: NDArray[Any], labels: NDArray[Any]) -> Bools:
+    """Say which examples are answered rightly: the label of highest probability, or the whole set of labels.
+
+    Args:
+        probabilities: (..., examples, classes).
+        labels: (examples,) class ids, or (examples, classes) bools for multi-label data.
+
+    Returns:
+        (..., examples).
+    """
+    if labels.ndim == 1:
+        return np.asarray(probabilities.argmax(axis=-1) == labels)
+    return np.asarray(((probabilities >= THRESHOLD) == labels.astype(bool)).all(axis=-1))
+
+
 def accuracy_scores(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
     """Mark each answer right (1) or wrong (0).
 
@@ -32,9 +47,7 @@ def accuracy_scores(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
             between 0 and 1. So for each function here.
     """
     chances, truth = _checked(probabilities, labels)
-    if truth.ndim == 1:
-        return np.asarray(chances.argmax(axis=2) == truth, dtype=np.float64)
-    return np.asarray(((chances >= THRESHOLD) == truth).all(axis=2), dtype=np.float64)
+    return right_answers(chances, truth).astype(np.float64)
 
 
 def log_loss_scores(probabilities: ArrayLike, labels: ArrayLike) -> Floats:

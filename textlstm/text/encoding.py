@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from textlstm.errors import DataError, ModelError
+from textlstm.errors import DataError, ModelError, first_line
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -176,7 +176,7 @@ def read_backend(path: Path) -> Tokenizer:
         json.loads(content)
         return Tokenizer.from_str(content)
     except Exception as error:  # the Rust library raises no narrower ones
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(f"{path} should be a tokenizer.json and cannot be read ({reason}); copy it again.") from error
 
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from textlstm.errors import DataError
+from textlstm.errors import DataError, first_line
 from textlstm.text.delimited import delimited_rows
 from textlstm.text.files import Findings, codec_name, file_kind, open_bytes, open_text
 from textlstm.text.json_rows import common_type, json_rows, typed_array
@@ -227,7 +227,7 @@ def _arrow_batches(path: Path, kind: str, batch_rows: int) -> Iterator[pa.Record
             if not found:
                 yield pa.record_batch([pa.array([], column.type) for column in schema], schema=schema)
         except (pa.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise DataError(f"{path} is not a readable {kind} file ({reason}); was it written completely?") from error
 
 

@@ -7,7 +7,7 @@ from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textlstm.errors import ModelError, RecipeError
+from textlstm.errors import ModelError, RecipeError, first_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -53,7 +53,7 @@ def load_tokenizer(source: str | Path, *, max_length: int) -> PreTrainedTokenize
             local = path.is_dir() or not _hub_answers(str(source))
             tokenizer = AutoTokenizer.from_pretrained(str(source), trust_remote_code=False, local_files_only=local)
     except Exception as error:  # a stranger's files make the libraries raise anything, bare exceptions too
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(
             f"No tokenizer could be loaded from {str(source)!r}: expected a folder with a tokenizer.json, or a Hub id "
             f"that can be reached or is in the local cache. Found: {reason} Check the spelling and the network."

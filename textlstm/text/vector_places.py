@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from textlstm.errors import DataError
+from textlstm.errors import DataError, first_line
 
 HEAD = 1 << 18
 """Bytes of a file that are looked at to know its format."""
@@ -103,7 +103,7 @@ def _fetch(source: str, hub: re.Match[str]) -> Path:
             return Path(hf_hub_download(hub["repo"], hub["path"], repo_type=kind, revision=hub["revision"]))
         return Path(snapshot_download(hub["repo"], revision=hub["revision"], allow_patterns=_MODEL_FILES))
     except (OSError, ValueError, HFValidationError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise DataError(
             f"Vectors should be a file or a folder here, or a Hub id that can be reached, and {source!r} is neither"
             f" ({reason}); check the spelling and the network."

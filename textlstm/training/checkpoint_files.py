@@ -15,6 +15,8 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from textlstm.errors import first_line
+
 _FULL_DISK = ("inline_container", "PytorchStreamWriter", "iostream error", "No space left on device")
 
 
@@ -91,7 +93,7 @@ def told_of_full_disks(folder: Path) -> Iterator[None]:
         yield
     except (RuntimeError, SafetensorError) as error:
         if isinstance(error, SafetensorError) or any(word in str(error) for word in _FULL_DISK):
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise OSError(
                 f"a file in {folder} could not be written whole ({reason}), most likely for lack of space"
             ) from error

@@ -15,7 +15,6 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +29,13 @@ from textlstm.results import (
     Estimate,
     Run,
     SplitMetrics,
+    probability_array,
     read_predictions,
     read_run,
     replace_file,
 )
 from textlstm.stats.intervals import mean_interval
+from textlstm.stats.scores import right_answers
 from textlstm.text.datasets import TextData
 from textlstm.text.splits import Split
 from textlstm.training.evaluation import evaluate_predictions
@@ -220,7 +221,7 @@ def _score_teacher(path: Path, teachers: Sequence[Teacher], prepared: Prepared, 
     )
     chances = probabilities_from_logits(logits, multi_label=prepared.data.multi_label)
     metrics = evaluate_predictions(labels, chances, prepared.data.label_names)
-    scored = _Scored(key=key, metrics=metrics, right=_correct(labels, np.asarray(chances)).tolist())
+    scored = _Scored(key=key, metrics=metrics, right=right_answers(np.asarray(chances), labels).tolist())
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, scored.model_dump_json().encode())
     return scored
@@ -229,15 +230,7 @@ def _score_teacher(path: Path, teachers: Sequence[Teacher], prepared: Prepared, 
 def _right(folder: Path, split: str) -> NDArray[np.bool_]:
     """Say on which rows a finished run is right."""
     table = read_predictions(folder, split)
-    chances = np.array(table["probabilities"].to_pylist(), dtype=np.float64)
-    return _correct(np.array(table["label"].to_pylist()), chances)
-
-
-def _correct(labels: NDArray[Any], chances: NDArray[Any]) -> NDArray[np.bool_]:
-    """Say which rows are right; of several labels all must be."""
-    if labels.ndim == 2:
-        return np.asarray(((chances >= 0.5) == labels.astype(bool)).all(axis=1))
-    return np.asarray(chances.argmax(axis=1) == labels)
+    return right_answers(probability_array(table), np.array(table["label"].to_pylist()))
 
 
 def _difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Estimate:

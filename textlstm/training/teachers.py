@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from textlstm.errors import ModelError, RecipeError, RunFolderError
+from textlstm.errors import ModelError, RecipeError, RunFolderError, first_line
 from textlstm.inference.frozen_encoder import encode_frozen, encoder_digest, find_encoder
 from textlstm.inference.torch_classifier import choose_device
 from textlstm.recipe import Recipe
@@ -252,7 +252,7 @@ def _load_classifier(folder: Path, threads: int, device: str) -> Opened:
             str(folder), trust_remote_code=False, local_files_only=True, use_safetensors=True, dtype=torch.float32
         )
     except Exception as error:  # a stranger's files make the libraries raise anything, bare exceptions too
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(
             f"{folder} should be a classifier that transformers can load and is not ({reason}); name another teacher."
         ) from error

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers.utils import logging
 
-from textlstm.errors import ModelError, RecipeError
+from textlstm.errors import ModelError, RecipeError, first_line
 from textlstm.inference.model_files import find_model, weights_digest
 from textlstm.model import TextLSTMConfig, TextLSTMForSequenceClassification, TextLSTMModel
 from textlstm.model.language_modeling_textlstm import direction_columns
@@ -90,7 +90,7 @@ def load_encoder(source: str) -> Encoder:
     except ModelError:
         raise
     except Exception as error:  # a stranger's files make the libraries raise anything, bare exceptions too
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(f"The encoder {source} cannot be loaded: {reason} Copy or make it again.") from error
     finally:
         logging.set_verbosity(speech)

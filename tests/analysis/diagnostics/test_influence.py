@@ -36,14 +36,14 @@ def test_changes_are_those_of_hiding_one_word_of_one_text(end):
             ids = torch.tensor(texts[row])[None].long()
             if ids.size(1) <= distance:
                 continue
-            odds = []
+            odds, winner = [], None
             embedded = model.lstm.embedding(ids).detach()
             for hide in (False, True):
                 copy = embedded.clone()
                 if hide:
                     copy[0, -1 - distance if end == "end" else distance] = 0.0
                 p = model(inputs_embeds=copy).logits.softmax(1)[0].double()
-                winner = winner if hide else int(p.argmax())  # noqa: F821 - set on the first pass
+                winner = int(p.argmax()) if winner is None else winner
                 odds.append(torch.log(p[winner] / (1 - p[winner])).item())
             changes.append(abs(odds[1] - odds[0]))
         assert found.moved[index] == pytest.approx(np.mean(changes), rel=2e-3, abs=1e-5)

@@ -19,6 +19,7 @@ from textlstm.analysis.wording import duration, layers_words, points
 from textlstm.experiment.baseline_methods import Method, methods_of
 from textlstm.inference.frozen_encoder import find_encoder
 from textlstm.results import Estimate, replace_file
+from textlstm.stats.scores import right_answers
 from textlstm.stats.sequential import variance_factor
 from textlstm.text.protocol import UsedRows, use_rows
 from textlstm.text.splits import Split
@@ -264,9 +265,7 @@ def _fit_one(method: Method, rows: UsedRows) -> float:
     """Score a method on the rows that a seed keeps out."""
     assert rows.holdout is not None and rows.holdout.labels is not None  # noqa: S101 - a study has hold-out rows
     chances, _ = method.fit(replace(rows, test=rows.holdout))
-    labels = rows.holdout.labels
-    right = ((chances >= 0.5) == labels).all(axis=1) if labels.ndim == 2 else chances.argmax(axis=1) == labels
-    return float(right.mean())
+    return float(right_answers(chances, rows.holdout.labels).mean())
 
 
 def _rows(session: Session, seed: int) -> UsedRows:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from textlstm.results import read_predictions
+from textlstm.results import probability_array, read_predictions
+from textlstm.stats.scores import right_answers
 from textlstm.stats.sequential import measured_overlap
 
 Hits = tuple[NDArray[np.int64], NDArray[np.float64]]
@@ -26,9 +27,7 @@ def holdout_hits(folder: Path) -> Hits:
     """
     table = read_predictions(folder, "holdout")
     rows = table["row"].to_numpy()
-    chances = np.array(table["probabilities"].to_pylist())
-    labels = np.array(table["label"].to_pylist())
-    right = ((chances >= 0.5) == labels).all(axis=1) if labels.ndim == 2 else chances.argmax(axis=1) == labels
+    right = right_answers(probability_array(table), np.array(table["label"].to_pylist()))
     order = np.argsort(rows)
     return rows[order], right[order].astype(np.float64)
 
