@@ -34,3 +34,4 @@ def test_errors_travel_between_processes(error):
 def test_the_first_line_of_an_error_is_never_nothing():
     assert errors.first_line(ValueError("\n  one\n two")) == "one"
     assert errors.first_line(RuntimeError("  \n")) == "RuntimeError"
+    assert errors.first_line(ValueError(f"odd {object()}")) == "odd <object object>"

@@ -48,6 +48,7 @@ def test_all_problems_come_at_once_with_dotted_names_and_the_nearest_key():
         ({**PLAIN, "grid": {"layers": []}}, "grid.layers"),
         ({**PLAIN, "grid": {"seeds": []}}, "grid.seeds"),
         ({**PLAIN, "grid": {"seeds": [-1]}}, "grid.seeds"),
+        ({**PLAIN, "model": {"embedding_size": 10**99}}, "model.embedding_size: whole numbers should be at most"),
         ({**PLAIN, "grid": {"layers": [1, 2]}, "model": {"num_layers": 3}}, "model.num_layers is 3 and grid.layers"),
         ({**PLAIN, "grid": {"seeds": 2}, "seed": 7}, "seed is 7 and grid.seeds"),
         ({**PLAIN, "training": {"learning_rate": True}}, "training.learning_rate: yes or no does not fit"),

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 
 _UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def plain_text(text: str) -> str:
@@ -39,9 +40,9 @@ def first_line(error: BaseException) -> str:
         error: any.
 
     Returns:
-        The first line of its text, or the name of its class where it has none.
+        The first line of its text without addresses in memory, or the name of its class where it has none.
     """
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return _ADDRESS.sub("", (str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
 class TextLSTMError(Exception):

@@ -130,7 +130,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise RecipeError(f"--set takes KEY=VALUE such as model.num_layers=2, and got {text!r}.")
+        raise RecipeError(f"--set takes KEY=VALUE such as model.num_layers=2, and got {reprlib.repr(text)}.")
     try:
         return key.strip(), read_yaml(value)
     except ValueError:

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 
 _SOURCE = Path(__file__).parent / "model" / "configuration_textlstm.py"
+_LARGEST = 10**12  # no count or seed is larger, and arithmetic on what is overflows
 _NAMES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
 
 
@@ -30,6 +31,14 @@ class Section(BaseModel):
         annotation = cls.model_fields[info.field_name or ""].annotation
         if isinstance(value, bool) and bool not in (annotation, *get_args(annotation)):
             raise ValueError(f"yes or no does not fit here; the value is {value}")
+        return value
+
+    @field_validator("*")
+    @classmethod
+    def _countable(cls, value: object) -> object:
+        """Refuse whole numbers that nothing can have."""
+        if any(isinstance(one, int) and abs(one) > _LARGEST for one in (value if isinstance(value, list) else [value])):
+            raise ValueError(f"whole numbers should be at most {_LARGEST:,}, and this is larger")
         return value
 
 

@@ -24,7 +24,7 @@ from typing import BinaryIO
 import numpy as np
 
 from textlstm.errors import DataError
-from textlstm.text.vector_places import BROKEN
+from textlstm.text.archives import BROKEN_ARCHIVE
 from textlstm.text.vector_report import MOST_VALUES, VectorReport, WordVectors, too_wide
 from textlstm.text.word_matching import MISSING, SUBWORDS, WordMatcher
 
@@ -192,7 +192,7 @@ def read_fasttext(file: BinaryIO, words: Sequence[str], *, name: str) -> WordVec
     """
     try:
         return _read(file, words, name)
-    except BROKEN:
+    except BROKEN_ARCHIVE:
         raise DataError(f"{name} is a packed fastText model that was cut off or damaged; fetch it again.") from None
 
 

@@ -11,14 +11,14 @@ import gzip
 import io
 import sys
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO, cast
+from typing import BinaryIO, TextIO, cast
 
 from textlstm.errors import DataError
+from textlstm.text.archives import BROKEN_ARCHIVE, Unpacked, member_names
 
 KIND_OF_SUFFIX = {
     ".csv": "csv",
@@ -36,12 +36,6 @@ KIND_OF_SUFFIX = {
 """What a file is read as, by its last suffix; a .gz or .zip suffix is taken off first."""
 
 COMPRESSIONS = (".gz", ".zip")
-
-MOST_UNPACKED, MOST_TIMES_PACKED = 2**30, 200
-"""An archive that unpacks to more bytes than the one, and to more times its own size than the other, is refused."""
-
-# A file that was cut off, or that was never what its suffix says, ends in one of these.
-BROKEN_ARCHIVE = (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError)
 
 
 @dataclass(frozen=True)
@@ -140,10 +134,10 @@ def archive_members(path: Path) -> list[str]:
     require_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [info.filename for info in archive.infolist() if not info.is_dir()]
+            names = member_names(archive)
     except BROKEN_ARCHIVE as error:
         raise DataError(f"{path} is not a readable zip archive ({error}); make or download it again.") from error
-    return sorted(n for n in names if not n.startswith("__MACOSX/") and is_data_file(Path(n)))
+    return sorted(name for name in names if is_data_file(Path(name)))
 
 
 def _only_member(path: Path) -> str:
@@ -172,61 +166,6 @@ def require_file(path: Path) -> None:
         raise DataError(f"{path} is empty (0 bytes); was it written completely?")
 
 
-class _Unpacked(io.RawIOBase):
-    """The content of an archive, counted while it is read, because what an archive says of its size may be a lie."""
-
-    def __init__(self, path: Path, stream: BinaryIO) -> None:
-        self._path, self._stream, self._count, self._packed = path, stream, 0, path.stat().st_size
-
-    def readable(self) -> bool:
-        """Say yes."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - Python 3.11 has no name for buffers
-        """Fill a buffer."""
-        block = self._stream.read(len(buffer))
-        self._count += len(block)
-        if is_bomb(self._packed, self._count):
-            raise DataError(_bomb_sentence(self._path, self._packed, self._count))
-        buffer[: len(block)] = block
-        return len(block)
-
-
-def is_bomb(packed: int, unpacked: int) -> bool:
-    """Say whether an archive unpacks to so much more than it takes that it was made to fill memory or disk.
-
-    Args:
-        packed: bytes of the archive.
-        unpacked: bytes of its content, as far as known.
-
-    Returns:
-        Whether there is more than a gigabyte, and over 200 times the archive's size: text packs to a third or a tenth.
-    """
-    return unpacked > MOST_UNPACKED and unpacked > MOST_TIMES_PACKED * packed
-
-
-def refuse_bomb(path: Path, archive: zipfile.ZipFile) -> None:
-    """Refuse to unpack a zip that says of itself that it would fill memory or disk; it never unpacks to more.
-
-    Args:
-        path: of the archive.
-        archive: the same, open.
-
-    Raises:
-        DataError: it holds more than a gigabyte, and over 200 times its size.
-    """
-    packed, unpacked = path.stat().st_size, sum(info.file_size for info in archive.infolist())
-    if is_bomb(packed, unpacked):
-        raise DataError(_bomb_sentence(path, packed, unpacked))
-
-
-def _bomb_sentence(path: Path, packed: int, unpacked: int) -> str:
-    return (
-        f"{path} takes {packed:,} bytes and would unpack to {unpacked:,} or more, as archives do that are made to"
-        " fill a memory; if it is what you want, unpack it yourself and name the file."
-    )
-
-
 @contextmanager
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading its bytes, unpacked when it is a .gz or .zip.
@@ -245,10 +184,10 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
     try:
         if suffix == ".gz":
             with gzip.open(path, "rb") as unpacked:
-                yield cast(BinaryIO, io.BufferedReader(_Unpacked(path, cast(BinaryIO, unpacked))))
+                yield cast(BinaryIO, io.BufferedReader(Unpacked(path, cast(BinaryIO, unpacked))))
         elif suffix == ".zip":
             with zipfile.ZipFile(path) as archive, archive.open(_only_member(path)) as member:
-                yield cast(BinaryIO, io.BufferedReader(_Unpacked(path, cast(BinaryIO, member))))
+                yield cast(BinaryIO, io.BufferedReader(Unpacked(path, cast(BinaryIO, member))))
         else:
             with path.open("rb") as plain:
                 yield plain

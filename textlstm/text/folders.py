@@ -13,14 +13,13 @@ import numpy as np
 import pyarrow as pa
 
 from textlstm.errors import DataError
+from textlstm.text.archives import BROKEN_ARCHIVE, refuse_bomb
 from textlstm.text.files import (
-    BROKEN_ARCHIVE,
     Findings,
     archive_members,
     file_kind,
     is_data_file,
     open_text,
-    refuse_bomb,
 )
 from textlstm.text.labels import natural_key
 from textlstm.text.reading import line_of_row, read_table

@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 
 from textlstm.errors import DataError
-from textlstm.text.vector_places import BROKEN
+from textlstm.text.archives import BROKEN_ARCHIVE
 from textlstm.text.vector_report import MOST_VALUES, VectorReport, WordVectors, too_wide
 from textlstm.text.word_matching import WordMatcher
 
@@ -169,7 +169,7 @@ def read_text(file: BinaryIO, matcher: WordMatcher, layout: Layout, *, name: str
                     served.add(word)
                     rows[matcher.rows_of(word)] = vector
             report.words += 1
-    except BROKEN:  # an archive without its end
+    except BROKEN_ARCHIVE:  # an archive without its end
         report.count("cut off", number + 1)
     _check_header(report, layout)
     report.refuse_ruins()
@@ -267,7 +267,7 @@ def _binary_records(file: BinaryIO, layout: Layout, report: VectorReport) -> Ite
         if end < 0 or end + 1 + size > len(buffer):
             try:
                 block = file.read(max(_BLOCK, size))
-            except BROKEN:  # an archive without its end
+            except BROKEN_ARCHIVE:  # an archive without its end
                 block = b""
             if not block:
                 if buffer[position:].strip(b"\n"):

@@ -9,7 +9,6 @@ import hashlib
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,11 +17,10 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from textlstm.errors import DataError, first_line
+from textlstm.text.archives import BROKEN_ARCHIVE, member_names
 
 HEAD = 1 << 18
 """Bytes of a file that are looked at to know its format."""
-BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
-"""What reading a damaged archive raises."""
 _GZIP = b"\x1f\x8b"
 _BUFFER = 1 << 20
 _HUB = re.compile(
@@ -123,12 +121,12 @@ def _members(path: Path) -> list[str]:
     """The files of an archive that may hold vectors."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [info.filename for info in archive.infolist() if not info.is_dir()]
+            names = member_names(archive)
     except zipfile.BadZipFile as error:
         raise DataError(f"{path} should be a zip archive and is damaged ({error}); fetch it again.") from None
     if any(name.endswith("data.pkl") for name in names):
         raise DataError(_PICKLE.format(path))
-    return [name for name in names if not name.startswith("__MACOSX/")]
+    return names
 
 
 def _only_member(path: Path) -> str:
@@ -156,7 +154,7 @@ def opened(place: Place) -> Iterator[BinaryIO]:
         place: a file.
 
     Yields:
-        A buffered stream at its beginning, behind a byte order mark; archives raise `BROKEN` where they are damaged.
+        A buffered stream at its beginning, behind a byte order mark; damaged archives raise `BROKEN_ARCHIVE`.
     """
     with ExitStack() as stack:
         plain = file = cast(io.BufferedReader, stack.enter_context(place.path.open("rb", buffering=_BUFFER)))
@@ -188,10 +186,10 @@ def head_of(place: Place) -> bytes:
     try:
         with opened(place) as file:
             head = file.read(HEAD)
-    except (*BROKEN, RuntimeError, OSError) as error:
+    except (*BROKEN_ARCHIVE, RuntimeError, OSError) as error:
         # zipfile's RuntimeError: a password, or a method that it lacks; its OSError: a place that no file has.
         nowhere = isinstance(error, OSError) and place.member is not None and error.errno == errno.EINVAL
-        if not nowhere and not isinstance(error, (*BROKEN, RuntimeError)):
+        if not nowhere and not isinstance(error, (*BROKEN_ARCHIVE, RuntimeError)):
             raise
         raise DataError(
             f"{place.name} is an archive whose beginning cannot be unpacked ({error}); fetch it again, or unpack it."

@@ -11,13 +11,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from textlstm.errors import DataError
-from textlstm.text.files import refuse_bomb
-from textlstm.text.vector_places import BROKEN
+from textlstm.errors import DataError, first_line
+from textlstm.text.archives import BROKEN_ARCHIVE, refuse_bomb
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _INPUT_NAMES = (
@@ -35,7 +34,17 @@ _INPUT_NAMES = (
 )
 _VOCABULARY_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "words.txt", "words.json")
 # What numpy raises at a damaged header, which it reads as Python source.
-_HEADER_ERRORS = (ValueError, TypeError, OSError, OverflowError, MemoryError, RecursionError, SyntaxError, TokenError)
+_HEADER_ERRORS = (
+    ValueError,
+    TypeError,
+    EOFError,
+    OSError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    SyntaxError,
+    TokenError,
+)
 _MOST_ROWS = 100_000_000
 _FOLDERS = (".", "0_StaticEmbedding", "0_Transformer")
 
@@ -82,23 +91,31 @@ def numpy_table(path: Path, *, name: str) -> Table:
     Raises:
         DataError: there is no matrix, no vocabulary, or they do not go together.
     """
+    with path.open("rb") as file:  # numpy itself would leave a damaged archive open
+        if file.read(2) == b"PK":
+            file.seek(0)
+            return _numpy_archive(file, path, name)
     try:
-        loaded: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (*BROKEN, *_HEADER_ERRORS) as error:
+        rows: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+    except _HEADER_ERRORS as error:
         raise DataError(
-            f"{name} should be a numpy array of numbers and cannot be read ({error}); arrays of Python objects are"
-            " pickles, which are not read: save numbers, and words as a text file."
+            f"{name} should be a numpy array of numbers and cannot be read ({first_line(error)}); arrays of Python"
+            " objects are pickles, which are not read: save numbers, and words as a text file."
         ) from None
-    if isinstance(loaded, np.ndarray):
-        return _checked(Table(name, "numpy array", loaded, _vocabulary_beside(path, name)))
-    with loaded:
-        refuse_bomb(path, loaded.zip)
-        try:
+    return _checked(Table(name, "numpy array", rows, _vocabulary_beside(path, name)))
+
+
+def _numpy_archive(file: BinaryIO, path: Path, name: str) -> Table:
+    """Read an .npz that holds rows and words."""
+    try:
+        with np.load(file, allow_pickle=False) as loaded:
+            refuse_bomb(path, loaded.zip)
             arrays = {key: loaded[key] for key in loaded.files}
-        except (ValueError, *BROKEN, OSError, NotImplementedError, RuntimeError, MemoryError) as error:
-            raise DataError(
-                f"{name} is damaged or holds Python objects, which are not read ({error}); save words as strings."
-            ) from None
+    except (*BROKEN_ARCHIVE, *_HEADER_ERRORS, NotImplementedError, RuntimeError) as error:
+        raise DataError(
+            f"{name} is damaged or holds Python objects, which are not read ({first_line(error)}); save words as"
+            " strings."
+        ) from None
     arrays = {key: array for key, array in arrays.items() if isinstance(array, np.ndarray)}  # others are plain bytes
     matrices = [array for array in arrays.values() if array.ndim == 2]
     words = [array for array in arrays.values() if array.ndim == 1 and array.dtype.kind in "US"]
