@@ -271,6 +271,17 @@ def test_a_pull_is_whole_or_not_there(hub, fake_bundle, tmp_path, fault, step):
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".textlstm")] == []
 
 
+@pytest.mark.parametrize(
+    "name", ["../escaped.json", "onnx/../../../escaped.json", "{}/escaped.json", "..\\escaped.json"]
+)
+def test_a_hub_whose_files_are_named_out_of_the_folder_is_not_followed(hub, tmp_path, name):
+    hub.seed(REPO, {"config.json": b'{"model_type": "textlstm"}', name.format(tmp_path): b"{}"}, "evil")
+    with pytest.raises(HubError, match="escaped"):
+        pull_from_hub(REPO, tmp_path / "deep" / "pulled", endpoint=hub.url)
+    assert not [path for path in tmp_path.rglob("*escaped*") if "hub-cache" not in path.parts]
+    assert not (tmp_path / "deep" / "pulled").exists()
+
+
 def test_a_pull_of_what_is_not_there_or_not_ours(hub, fake_bundle, tmp_path):
     with pytest.raises(HubError, match="has no someone/nothing"):
         pull_from_hub("someone/nothing", tmp_path / "a", endpoint=hub.url)

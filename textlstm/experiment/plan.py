@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from textlstm.errors import RunFolderError
 from textlstm.experiment.grid import Cell, DataFacts
 from textlstm.recipe import Recipe, validate
 from textlstm.results import replace_file
+from textlstm.text.archives import leads_out
 from textlstm.text.datasets import TextData
 
 PLAN_FILE = "plan.json"
@@ -21,11 +22,18 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _inside(path: str) -> str:
+    """Refuse a cell that lies outside of its grid's folder."""
+    if leads_out(path):
+        raise ValueError("a cell lies inside the folder of its grid")
+    return path
+
+
 class PlannedCell(_Part):
     """One cell: its coordinates, its folder below the grid's, its estimated seconds, and its recipe's fingerprint."""
 
     coordinates: dict[str, Any]
-    path: str
+    path: Annotated[str, AfterValidator(_inside)]
     work: float
     fingerprint: str
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textlstm.errors import ModelError, first_line
+from textlstm.inference.model_files import foreign_parts
 from textlstm.text.batching import plan_ordered
 from textlstm.text.encoding import read_backend
 
@@ -42,7 +43,7 @@ def find_encoder(source: str, *, option: str = "grid.encoder") -> Path:
         A folder with weights.
 
     Raises:
-        ModelError: there is no such folder or Hub model, or it has no safetensors weights.
+        ModelError: there is no such folder or Hub model, or it has no safetensors weights, or names some elsewhere.
     """
     folder = Path(source)
     if not folder.is_dir():
@@ -62,6 +63,8 @@ def find_encoder(source: str, *, option: str = "grid.encoder") -> Path:
             f"{option}: a model's folder has safetensors weights, and {source} has none; save the model with"
             " safe_serialization, or name another one (pickled weights are not read)."
         )
+    if foreign := foreign_parts(folder):
+        raise ModelError(f"{option}: {foreign}")
     return folder
 
 

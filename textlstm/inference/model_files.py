@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from textlstm.errors import MissingExtraError, ModelError, RecipeError, first_line
+from textlstm.text.reused_tokenizer import foreign_tokenizer
 
 Backend = Literal["auto", "onnx", "onnx-int8", "torch"]
 
@@ -182,11 +183,8 @@ def _lacking(folder: Path) -> str | None:
     """Say what a folder lacks for torch, or holds that would make the libraries read other files than these."""
     if (folder / "adapter_config.json").exists():  # with peft installed, it names another model to be loaded
         return f"{folder} holds an adapter of another model (adapter_config.json); merge it, and name what comes of it."
-    if foreign := _foreign_parts(folder):
-        return (
-            f"The weights of {folder} should be safetensors files in it, and {_WEIGHTS[1]} names {foreign!r} (pickled"
-            " weights, and files elsewhere, are not read); save the model again."
-        )
+    if foreign := foreign_parts(folder):
+        return foreign
     wanted = {"config.json": ("config.json",), WEIGHTS_NAME: _WEIGHTS, "tokenizer.json": ("tokenizer.json",)}
     lacking = [name for name, any_of in wanted.items() if _first(folder, list(any_of)) is None]
     if not lacking:
@@ -197,16 +195,29 @@ def _lacking(folder: Path) -> str | None:
     )
 
 
-def _foreign_parts(folder: Path) -> str | None:
-    """Name a part of weights in several files that is no safetensors file of this folder; None where all are."""
+def foreign_parts(folder: Path) -> str | None:
+    """Look for settings by which libraries would read weights or a tokenizer that are no files of the folder.
+
+    Args:
+        folder: a model's.
+
+    Returns:
+        A sentence that names the file; None where all lie in the folder.
+    """
     index = folder / _WEIGHTS[1]
     if (folder / _WEIGHTS[0]).is_file() or not index.is_file():
-        return None
+        return foreign_tokenizer(folder)
     try:
         parts = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+        foreign = next((repr(part) for part in parts if not (isinstance(part, str) and _PART.fullmatch(part))), None)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return "nothing that can be read"
-    return next((str(part) for part in parts if not (isinstance(part, str) and _PART.fullmatch(part))), None)
+        foreign = "nothing that can be read"
+    if foreign is None:
+        return foreign_tokenizer(folder)
+    return (
+        f"The weights of {folder} should be safetensors files in it, and {index.name} names {foreign} (pickled weights,"
+        " and files elsewhere, are not read); save the model again."
+    )
 
 
 def _fetch(repository: str, patterns: list[str]) -> Path:

@@ -9,7 +9,7 @@ import gzip
 import io
 import zipfile
 import zlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
 from textlstm.errors import DataError
@@ -31,6 +31,19 @@ def member_names(archive: zipfile.ZipFile) -> list[str]:
         Names inside it, in its order.
     """
     return [name for name in archive.namelist() if name and not name.endswith("/") and not name.startswith("__MACOSX/")]
+
+
+def leads_out(name: str) -> bool:
+    """Say whether a name out of a stranger's file would lead out of the folder that it is to be looked for in.
+
+    Args:
+        name: a path as that file writes it.
+
+    Returns:
+        Whether it is absolute, or has a part "..", by the rules of any system.
+    """
+    plain, windows = PurePosixPath(name), PureWindowsPath(name)
+    return plain.is_absolute() or bool(windows.anchor) or ".." in {*plain.parts, *windows.parts}
 
 
 class Unpacked(io.RawIOBase):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textlstm.errors import ModelError, RecipeError, first_line
+from textlstm.text.archives import leads_out
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -85,6 +86,31 @@ def load_tokenizer(source: str | Path, *, max_length: int) -> PreTrainedTokenize
     return tokenizer
 
 
+def foreign_tokenizer(folder: Path) -> str | None:
+    """Look for settings that would make transformers read the tokenizer.json of another place.
+
+    Args:
+        folder: of a tokenizer or a model.
+
+    Returns:
+        A sentence that names the file; None where it lies in the folder.
+    """
+    path = folder / "tokenizer_config.json"
+    try:
+        named = json.loads(path.read_text("utf-8")).get("fast_tokenizer_files") or []
+        foreign = next((repr(name) for name in named if not isinstance(name, str) or leads_out(name)), None)
+    except FileNotFoundError:
+        return None
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        foreign = "nothing that can be read"
+    if foreign is None:
+        return None
+    return (
+        f"The tokenizer of {folder} should be a file in it, and the fast_tokenizer_files of {path.name} name {foreign}"
+        " (files elsewhere are not read); save the tokenizer again."
+    )
+
+
 def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: str | Path) -> None:
     """Save a tokenizer with its truncation inside tokenizer.json.
 
@@ -143,6 +169,8 @@ def _file_problem(path: Path) -> str | None:
             f"The folder {path} holds no tokenizer; expected a tokenizer.json in it. Name the folder that a tokenizer "
             "or a model was saved to."
         )
+    if path.is_dir() and (foreign := foreign_tokenizer(path)):
+        return foreign
     if not file.is_file():
         return None  # a Hub id, or vocabulary files that transformers converts
     try:

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from textlstm.errors import DataError
 from textlstm.text import corpora
+from textlstm.text.archives import leads_out
 from textlstm.text.files import COMPRESSIONS, KIND_OF_SUFFIX
 from textlstm.text.folders import splits_in_path
 from textlstm.text.tables import RawSplit, raw_table, split_of, splits_in_memory
@@ -117,8 +118,13 @@ def _mirror_folder(source: str, mirror: str | None) -> Path | None:
         return None
     if not Path(root).is_dir():
         raise DataError(f"{MIRRORS} names {root}, which is no folder; set it to a folder of data sets, or unset it.")
+    if mirror and leads_out(mirror):
+        raise DataError(
+            f"data.mirror should name a folder inside {MIRRORS}, such as sst2, and {mirror!r} leads out of it; to read"
+            " data from another place, name its path as data.source."
+        )
     for candidate in [mirror] if mirror else [source, source.rpartition("/")[2]]:
-        if (folder := Path(root) / candidate).is_dir():
+        if not leads_out(candidate) and (folder := Path(root) / candidate).is_dir():
             return folder
     return None
 
