@@ -109,6 +109,9 @@ def test_predictions_keep_rows_labels_and_float32_probabilities(kind, tmp_path):
 
 
 def test_absent_and_damaged_files_are_said(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunFolderError, match="is a file; name the folder"):
+        read_run(tmp_path / "file")
     with pytest.raises(RunFolderError, match="it was not run to its end"):
         read_run(tmp_path)
     with pytest.raises(RunFolderError, match="run the cell again"):

@@ -16,9 +16,12 @@ Every message says what was expected, what was found, the likely cause and the m
 from __future__ import annotations
 
 import re
+import reprlib
 
 _UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 100
 
 
 def plain_text(text: str) -> str:
@@ -43,6 +46,18 @@ def first_line(error: BaseException) -> str:
         The first line of its text without addresses in memory, or the name of its class where it has none.
     """
     return _ADDRESS.sub("", (str(error).strip().splitlines() or [type(error).__name__])[0])
+
+
+def brief(value: object) -> str:
+    """Show a value that somebody gave, in its middle cut to a part of a line where it is longer.
+
+    Args:
+        value: any.
+
+    Returns:
+        Its `repr`, or the beginning and the end of that.
+    """
+    return _BRIEF.repr(value)
 
 
 class TextLSTMError(Exception):

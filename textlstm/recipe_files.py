@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import reprlib
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from textlstm.errors import RecipeError
+from textlstm.errors import RecipeError, brief
 from textlstm.recipe import Recipe, nearest, validate
 
 _MOST_CHARACTERS = 1_000_000
@@ -130,10 +129,10 @@ def parse_override(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise RecipeError(f"--set takes KEY=VALUE such as model.num_layers=2, and got {reprlib.repr(text)}.")
+        raise RecipeError(f"--set takes KEY=VALUE such as model.num_layers=2, and got {brief(text)}.")
     try:
         return key.strip(), read_yaml(value)
     except ValueError:
         raise RecipeError(
-            f"--set {key}: the value should be plain YAML such as 2, true or [1, 2], and is {reprlib.repr(value)}."
+            f"--set {key}: the value should be plain YAML such as 2, true or [1, 2], and is {brief(value)}."
         ) from None

@@ -294,6 +294,10 @@ def read_run(folder: Path) -> Run:
     path = folder / RESULT_FILE
     try:
         return Run.model_validate_json(path.read_text("utf-8"))
+    except NotADirectoryError:
+        raise RunFolderError(
+            f"A run is a folder with {RESULT_FILE}, and {folder} is a file; name the folder."
+        ) from None
     except FileNotFoundError:
         raise RunFolderError(
             f"A finished run has {RESULT_FILE}, and {folder} has none; it was not run to its end."

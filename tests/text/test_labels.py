@@ -85,6 +85,7 @@ def test_given_names_set_the_order_or_name_positions():
     ("values", "options", "message"),
     [
         (["a", "a"], {}, "only the label 'a'; a classifier needs two"),
+        (["a" * 9999] * 2, {}, "only the label 'aaaaaa[a.]*'; a classifier needs two"),
         ([None, ""], {}, "no label at all"),
         (["a", "b"], {"label_names": ["a", "a"]}, "different, non-empty"),
         ([str(i) for i in range(60)], {}, "60 different values in 60 rows"),

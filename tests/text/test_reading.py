@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import struct
 import sys
 import zipfile
 
@@ -388,3 +389,17 @@ def test_arriving_lines_are_whole_whatever_the_pieces(lines, piece):
         for end in ("\n", "\r\n"):
             stream = Dripping("".join(line + end for line in lines).encode(encoding))
             assert [line for group in arriving_lines(stream, encoding=encoding) for line in group] == lines
+
+
+def test_an_arrow_file_whose_offsets_lie_outside_of_its_data_is_refused(tmp_path):
+    """Arrow's own functions would read there, and end the process."""
+    path = tmp_path / "data.arrow"
+    table = pa.table({"text": ["one", "two"], "label": ["a", "b"]})
+    with pa.ipc.new_file(path, table.schema) as file:
+        file.write_table(table)
+    content = path.read_bytes()
+    offsets = struct.pack("<3i", 0, 3, 6)
+    assert content.count(offsets) == 1
+    path.write_bytes(content.replace(offsets, struct.pack("<3i", 0, 3, 2**30)))
+    with pytest.raises(DataError, match="is not a readable arrow file"):
+        read_table(path)

@@ -1,10 +1,13 @@
 """One run by two processes: started by torchrun, it ends like the run of one process, and leaves one model."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from textlstm.inference.predictor import Predictor
@@ -35,23 +38,54 @@ recipe = {
         "batch_size": 16,
         "learning_rate": 0.01,
         "gradient_accumulation": int(accumulation),
+        "checkpoint_seconds": 1,
     },
 }
 finetune(recipe, out=out)
 """
 
 
-def train(folder, *, processes):
-    """Train in processes of their own; a single one takes two batches for each update as well, one after the other."""
-    script, out = folder / "train.py", folder / f"by {processes}"
+HERE = Path(__file__).parents[2]
+
+
+def command(script, out, *, processes):
+    """What starts so many processes; a single one takes two batches for each update, one after the other."""
     script.write_text(SCRIPT)
     launch = [sys.executable]
     if processes > 1:
         launch += ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    command = [*launch, script, out, str(2 // processes)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500, cwd=Path(__file__).parents[2])
+    return [*launch, script, out, str(2 // processes)]
+
+
+def train(folder, *, processes):
+    """Train in processes of their own, to the end."""
+    out = folder / f"by {processes}"
+    start = command(folder / "train.py", out, processes=processes)
+    done = subprocess.run(start, capture_output=True, text=True, timeout=500, cwd=HERE)
     assert done.returncode == 0, done.stderr[-3000:]
     return out
+
+
+def train_until_a_checkpoint(folder):
+    """Kill two processes and what started them as soon as a checkpoint is whole, which is before the end."""
+    out = folder / "by 2"
+    started = subprocess.Popen(
+        command(folder / "train.py", out, processes=2),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=HERE,
+    )
+    try:
+        deadline = time.monotonic() + 300
+        while not list((out / "checkpoints").glob("checkpoint-*/trainer_state.json")):
+            assert started.poll() is None and time.monotonic() < deadline, "it ended without a checkpoint"
+            time.sleep(0.02)
+    finally:
+        started.send_signal(signal.SIGSTOP)  # so that it starts no other process in the place of a killed one
+        for process in [*psutil.Process(started.pid).children(recursive=True), started]:
+            process.kill()
+        started.wait()
+    assert not (out / "result.json").exists()
 
 
 @pytest.mark.slow
@@ -76,6 +110,22 @@ def test_two_processes_end_like_one_and_leave_one_model(tmp_path):
     texts = load_data("pydocs").splits["test"].text_list()[:50]
     stored = np.array(read_predictions(two, "test")["probabilities"].to_pylist()[:50])
     assert np.allclose(Predictor.load(two).probabilities(texts), stored, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_that_were_killed_end_like_two_that_were_not(tmp_path):
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    for folder in (undisturbed, killed):
+        folder.mkdir()
+    expected = train(undisturbed, processes=2)
+    train_until_a_checkpoint(killed)
+    resumed = train(killed, processes=2)
+    assert {path.name for path in resumed.iterdir()} == {path.name for path in expected.iterdir()}
+    ours, theirs = read_run(resumed), read_run(expected)
+    assert [(one.step, one.train_loss) for one in ours.history] == [
+        (one.step, one.train_loss) for one in theirs.history
+    ]
+    assert read_predictions(resumed, "test").equals(read_predictions(expected, "test"))
 
 
 def test_each_process_gets_as_many_batches():

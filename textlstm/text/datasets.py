@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from textlstm.errors import DataError
+from textlstm.errors import DataError, brief
 from textlstm.text.columns import Columns, choose_columns, is_blank, texts_of
 from textlstm.text.labels import Classes, RawLabels, choose_classes, class_array, read_labels
 from textlstm.text.sources import find_splits
@@ -226,8 +226,8 @@ def _check_train(
     # Rows of one class can be scored by a model that knows more; training refuses them itself.
     if not multi_label and not classes_given and present < 2:
         raise DataError(
-            f"{origin}: all {len(split)} rows have the label {classes.names[int(counts.argmax())]!r}; a classifier "
-            f"needs two classes or more. Is it the right label column, and all of the data?"
+            f"{origin}: all {len(split)} rows have the label {brief(classes.names[int(counts.argmax())])}; a "
+            f"classifier needs two classes or more. Is it the right label column, and all of the data?"
         )
     absent = [name for name, count in zip(classes.names, counts, strict=True) if not count]
     if absent:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from textlstm.errors import DataError
+from textlstm.errors import DataError, brief
 from textlstm.text.columns import is_string
 from textlstm.text.tables import RawSplit
 
@@ -224,7 +224,7 @@ def choose_classes(train: RawLabels, *, label_names: Sequence[str] | None, origi
             f"({_listed(names)}), so it does not hold classes; name the right one with --label-column."
         )
     if len(found) < 2 and not train.multi_label:
-        what = f"only the label {found[0]!r}" if found else "no label at all"
+        what = f"only the label {brief(found[0])}" if found else "no label at all"
         raise DataError(
             f"{origin} has {what}; a classifier needs two classes or more. Is it the right label column, and all data?"
         )

@@ -221,12 +221,13 @@ def _arrow_batches(path: Path, kind: str, batch_rows: int) -> Iterator[pa.Record
             else:
                 schema, stream = _ipc_batches(source)
             for batch in stream:
+                batch.validate(full=True)  # a damaged one, with offsets outside of its data, would end the process
                 # Parquet's reader leaves out the metadata, which holds the names of the classes.
                 yield pa.record_batch(batch.columns, schema=schema) if kind == "parquet" else batch
                 found += 1
             if not found:
                 yield pa.record_batch([pa.array([], column.type) for column in schema], schema=schema)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: of a column's name
             reason = first_line(error)
             raise DataError(f"{path} is not a readable {kind} file ({reason}); was it written completely?") from error
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from torch import distributed
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from textlstm.recipe_sections import TrainingSection
@@ -26,6 +27,7 @@ STATE_FILE = "progress.json"
 WEIGHTS_FILE = "progress.safetensors"
 UNVALIDATED_AVERAGING = 0.99
 """Decay of the mean weights where no rows choose the epoch and the recipe leaves it open."""
+_AGREE_EVERY = 20  # updates between two moments at which several processes agree on whether to write a checkpoint
 
 
 @dataclass(frozen=True)
@@ -149,9 +151,19 @@ class RunProgress(TrainerCallback):
         if step in self._is_end:
             control.should_log = True
             control.should_evaluate = self.validated
-        if self.checkpoints and time.monotonic() - self._saved_at >= self.settings.checkpoint_seconds:
-            control.should_save = True
+        control.should_save = control.should_save or (self.checkpoints and self._checkpoint_is_due(step, args.device))
         self._report(state)
+
+    def _checkpoint_is_due(self, step: int, device: torch.device) -> bool:
+        """Look at the clock; of several processes, whose clocks differ, the first one's says so for all."""
+        due = time.monotonic() - self._saved_at >= self.settings.checkpoint_seconds
+        if not distributed.is_initialized():
+            return due
+        if step % _AGREE_EVERY:
+            return False
+        told = torch.tensor(float(due), device=device)
+        distributed.broadcast(told, src=0)
+        return bool(told)
 
     def _report(self, state: TrainerState, *, done: bool = False) -> None:
         """Tell the listener how far the run is."""
@@ -233,6 +245,10 @@ class RunProgress(TrainerCallback):
     ) -> None:
         """Put our own state into the checkpoint that the Trainer has just written."""
         self._saved_at = time.monotonic()
+        loss_sum = self.loss_sum.clone()
+        if distributed.is_initialized():  # whoever resumes starts from the mean
+            distributed.all_reduce(loss_sum)
+            loss_sum /= distributed.get_world_size()
         if not state.is_world_process_zero:  # all processes hold the same weights
             return
         folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
@@ -246,7 +262,7 @@ class RunProgress(TrainerCallback):
             "best_figure": self.best_figure if self.best else None,
             "epochs_without_gain": self.epochs_without_gain,
             "stopped_early": self.stopped_early,
-            "loss_sum": self.loss_sum.item(),
+            "loss_sum": loss_sum.item(),
             "gradient_norms": self.gradient_norms,
             "seconds": time.perf_counter() - self._began,
             "evaluation_seconds": self.evaluation_seconds,
