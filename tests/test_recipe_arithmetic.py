@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from textlstm.errors import RecipeError
 from textlstm.model import TextLSTMConfig, TextLSTMForSequenceClassification
 from textlstm.recipe import validate
-from textlstm.recipe_arithmetic import hidden_sizes, match_widths, stack_size
+from textlstm.recipe_arithmetic import hidden_sizes, layer_inputs, match_widths, stack_size
 from textlstm.training.cost import count_parameters, flops_per_token
 
 
@@ -40,6 +40,7 @@ def test_counts_are_those_of_the_model(options, labels, vocabulary):
     assert (size.embedding + size.stack, size.stack) == count_parameters(model)
     assert size.flops_per_token == flops_per_token(model)
     assert hidden_sizes(recipe_of(**options)) == model.config.hidden_sizes
+    assert layer_inputs(recipe_of(**options)) == [layer.input_size for layer in model.lstm.layers]
 
 
 def test_without_a_vocabulary_the_largest_counts():

@@ -183,8 +183,7 @@ def _run(
             baseline_done=progress.baseline_done,
             say=progress.say,
         )
-        texts = sum(split.texts.nbytes for split in campaign.data.splits.values())
-        executor = _executor(recipe, workers, ray_address, progress, data_bytes=texts)
+        executor = _executor(campaign, workers, ray_address, progress)
         done = conduct(campaign, folder, executor=executor, command=repeatable_command(sys.argv[1:]), listener=listener)
     if not done.runs:
         _, failure = done.failures[0]
@@ -226,11 +225,9 @@ def show_report(folder: Path, *, as_json: bool, quiet: bool = False) -> None:
     typer.echo(f"\nReport: {folder / 'report.html'}; runs, summary.json and results.parquet are beside it.")
 
 
-def _executor(
-    recipe: Recipe, workers: int | None, ray_address: str | None, progress: GridProgress, *, data_bytes: int
-) -> Executor:
+def _executor(campaign: Campaign, workers: int | None, ray_address: str | None, progress: GridProgress) -> Executor:
     """Choose where cells run."""
-    from textlstm.experiment.capacity import choose_workers
+    from textlstm.experiment.capacity import workers_for
     from textlstm.experiment.executors import Processes
 
     if ray_address is not None:
@@ -238,7 +235,7 @@ def _executor(
 
         return RayCluster(None if ray_address == "local" else ray_address)
     if workers is None:
-        workers, note = choose_workers(threads=recipe.threads, device=recipe.device, data_bytes=data_bytes)
+        workers, note = workers_for(campaign.recipe, campaign.cells, campaign.facts)
         if note:
             progress.say(note)
     return Processes(workers)
@@ -247,7 +244,7 @@ def _executor(
 def _show_plan(campaign: Campaign, folder: Path, workers: int | None) -> None:
     """Print what a grid would run."""
     from textlstm.cli_progress import print_table
-    from textlstm.experiment.capacity import choose_workers
+    from textlstm.experiment.capacity import workers_for
     from textlstm.experiment.dry_run import describe_plan, explain_plan, plan_table
 
     report = describe_plan(
@@ -255,9 +252,7 @@ def _show_plan(campaign: Campaign, folder: Path, workers: int | None) -> None:
         campaign.cells,
         campaign.facts,
         folder=folder,
-        workers=choose_workers(threads=campaign.recipe.threads, device=campaign.recipe.device)[0]
-        if workers is None
-        else max(1, workers),
+        workers=workers_for(campaign.recipe, campaign.cells, campaign.facts)[0] if workers is None else max(1, workers),
         data_fingerprint=campaign.data.fingerprint,
     )
     print_table(plan_table(report, title=campaign.recipe.name))

@@ -40,6 +40,21 @@ def hidden_sizes(recipe: Recipe) -> list[int]:
     return list(width) if isinstance(width, list) else [width] * recipe.model.num_layers
 
 
+def layer_inputs(recipe: Recipe) -> list[int]:
+    """Count the features that each layer reads.
+
+    Args:
+        recipe: its `model:` part is read.
+
+    Returns:
+        Features of each position, lowest layer first.
+    """
+    model = recipe.model
+    widths = [(2 if model.bidirectional else 1) * hidden for hidden in hidden_sizes(recipe)]
+    below = [model.embedding_size, *widths[:-1]] if widths else []
+    return [sum(below[: index + 1]) for index in range(len(below))] if model.join == "dense" else below
+
+
 def stack_size(recipe: Recipe, *, num_labels: int, vocab_size: int | None = None) -> StackSize:
     """Count a recipe's parameters and operations.
 
@@ -53,19 +68,18 @@ def stack_size(recipe: Recipe, *, num_labels: int, vocab_size: int | None = None
     """
     model = recipe.model
     directions = 2 if model.bidirectional else 1
-    below = [model.embedding_size]
+    below = model.embedding_size
     matrices = vectors = 0
-    for index, hidden in enumerate(hidden_sizes(recipe)):
+    for index, (hidden, read) in enumerate(zip(hidden_sizes(recipe), layer_inputs(recipe), strict=True)):
         width = directions * hidden
-        read = sum(below) if model.join == "dense" else below[-1]
         matrices += directions * 4 * hidden * (read + hidden)
         vectors += directions * 8 * hidden  # two biases a gate
         if index and model.layer_norm:
             vectors += 2 * read
-        if index and model.join == "residual" and below[-1] != width:
-            matrices += below[-1] * width
-        below.append(width)
-    top = below[-1]
+        if index and model.join == "residual" and below != width:
+            matrices += below * width
+        below = width
+    top = below
     if model.pooling == "attention":
         matrices += top * top + top
         vectors += top

@@ -132,11 +132,14 @@ def test_other_settings_in_the_folder_are_told_now_and_not_after_hours(
 def test_memory_grows_with_the_model_and_the_batch(tiny_recipe):
     def memory(facts=FACTS, **changes):
         recipe = tiny_recipe({key.replace("__", "."): value for key, value in changes.items()})
-        return describe_plan(recipe, plan_cells(recipe, facts), facts).worker_mb
+        return describe_plan(recipe, plan_cells(recipe, facts), facts).memory.total / 2**20
 
     small = memory()
     assert small > 300
-    assert memory(tokenizer__vocab_size=400_000) > small + 4 * 400_000 * 8 * 3 / 2**20
+    many = DataFacts(2, 50_000, 20)
+    assert memory(facts=many, tokenizer__vocab_size=400_000) > small + 4 * 400_000 * 8 * 3 / 2**20
+    # No more words than there are places for them.
+    assert memory(tokenizer__vocab_size=400_000) == memory(tokenizer__vocab_size=200_000)
     assert memory(model__hidden_size=1024) > small + 100
     long = DataFacts(2, 5000, 400.0)
     whole = memory(facts=long, model__hidden_size=256)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from textlstm.errors import DataError, RecipeError, TextLSTMError
 from textlstm.experiment.baselines import BASELINES_FOLDER, BaselineResult, refuse_other_baselines, run_baselines
-from textlstm.experiment.capacity import choose_workers
+from textlstm.experiment.capacity import workers_for
 from textlstm.experiment.cells import TrainCell
 from textlstm.experiment.costs import measure_costs
 from textlstm.experiment.executors import Executor, Processes
@@ -142,10 +142,10 @@ def run_recipe(recipe: Recipe | str | Path, folder: str | Path, *, workers: int 
         RunFolderError: the folder holds runs with other settings or of other data.
     """
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    count = choose_workers(threads=chosen.threads, device=chosen.device)[0] if workers is None else workers
     listener = Listener(*(lambda *_: None for _ in fields(Listener)))
     command = f"textlstm run {recipe if isinstance(recipe, str | Path) else chosen.name} --out {folder}"
     campaign = prepare_campaign(chosen)
+    count = workers_for(chosen, campaign.cells, campaign.facts)[0] if workers is None else workers
     return conduct(campaign, Path(folder), executor=Processes(count), command=command, listener=listener)
 
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from textlstm.experiment.grid import Cell, DataFacts
+from textlstm.recipe import Recipe
+from textlstm.recipe_memory import PeakMemory, peak_memory
+
 WORKER_BYTES = 700 * 2**20
-"""Resident memory of a worker that has imported torch and transformers and trains a small stack, generously."""
+"""Resident memory of a worker that has imported torch and transformers and trains a small stack, generously; where the
+runs are known, `largest_memory` reckons it."""
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -31,13 +37,16 @@ def available_memory() -> int | None:
     return min(rooms, default=None)
 
 
-def choose_workers(*, threads: int, device: str = "auto", data_bytes: int = 0) -> tuple[int, str | None]:
+def choose_workers(
+    *, threads: int, device: str = "auto", data_bytes: int = 0, run_bytes: int = WORKER_BYTES
+) -> tuple[int, str | None]:
     """Decide how many runs go on side by side.
 
     Args:
         threads: of one run.
         device: of the recipe; runs on one graphics processor go one after another.
-        data_bytes: what a worker holds of the data, beside the libraries.
+        data_bytes: what a worker holds of the data, beside that.
+        run_bytes: what the largest run needs, libraries counted.
 
     Returns:
         The number of workers, at least 1, and a sentence when something else than the processors sets it.
@@ -51,7 +60,7 @@ def choose_workers(*, threads: int, device: str = "auto", data_bytes: int = 0) -
     memory = available_memory()
     if memory is None:
         return by_processors, None
-    each = WORKER_BYTES + data_bytes
+    each = run_bytes + data_bytes
     by_memory = max(1, memory // each)
     if by_memory >= by_processors:
         return by_processors, None
@@ -60,6 +69,39 @@ def choose_workers(*, threads: int, device: str = "auto", data_bytes: int = 0) -
         f" {by_processors}: each needs about {each / 2**20:,.0f} MiB and {memory / 2**20:,.0f} MiB are free; --workers"
         " sets another number."
     )
+
+
+def largest_memory(cells: Iterable[Cell], facts: DataFacts) -> PeakMemory | None:
+    """Estimate the memory that a worker needs for any of some cells.
+
+    Args:
+        cells: of a plan.
+        facts: of the data.
+
+    Returns:
+        The largest run's; None without cells.
+    """
+    peaks = []
+    for cell in cells:
+        rows = facts.train_rows if cell.size == "full" else cell.size
+        peaks.append(peak_memory(cell.recipe, num_labels=facts.num_labels, mean_tokens=facts.mean_tokens, rows=rows))
+    return max(peaks, key=lambda peak: peak.total, default=None)
+
+
+def workers_for(recipe: Recipe, cells: Sequence[Cell], facts: DataFacts) -> tuple[int, str | None]:
+    """Decide how many runs of a plan go on side by side.
+
+    Args:
+        recipe: its threads and device are read.
+        cells: of the plan; the largest decides how many the memory holds.
+        facts: of the data.
+
+    Returns:
+        The number of workers, at least 1, and a sentence when something else than the processors sets it.
+    """
+    memory = largest_memory(cells, facts)
+    needed = {} if memory is None else {"run_bytes": memory.total}
+    return choose_workers(threads=recipe.threads, device=recipe.device, **needed)
 
 
 def _has_gpu() -> bool:

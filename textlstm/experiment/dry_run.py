@@ -12,18 +12,17 @@ from typing import Literal
 
 from rich.table import Table
 
-from textlstm.experiment.capacity import WORKER_BYTES
+from textlstm.experiment.capacity import largest_memory
 from textlstm.experiment.controls import setting_label, width_words
 from textlstm.experiment.grid import Cell, DataFacts, plan_notes, plan_tuned
 from textlstm.experiment.runs import finished_run
 from textlstm.experiment.tuned import chosen_trials, searched_place
 from textlstm.recipe import Recipe
-from textlstm.recipe_arithmetic import hidden_sizes, stack_size
+from textlstm.recipe_arithmetic import stack_size
+from textlstm.recipe_memory import PeakMemory
 from textlstm.results import Run
 
 _FEWEST_TIMED = 3
-_WORDS_OF_ADAM = 4  # weights, gradients and two moments
-_STATES_A_UNIT = 16  # what a layer keeps of each unit and token for its gradient (gates, cells, states), and their own
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class PlanReport:
         minutes: estimated time for what is left, `after_search` included.
         timed: finished runs whose real times the estimate was scaled by; 0 when there are too few.
         workers: runs at a time.
-        worker_mb: estimated memory of one worker, in MiB.
+        memory: expected peak of the worker with the largest run; None where there are no runs.
         notes: sentences on what the plan leaves out.
     """
 
@@ -80,7 +79,7 @@ class PlanReport:
     minutes: float
     timed: int
     workers: int
-    worker_mb: float
+    memory: PeakMemory | None
     notes: list[str]
 
 
@@ -138,9 +137,28 @@ def describe_plan(
         minutes=seconds / 60,
         timed=timed,
         workers=workers,
-        worker_mb=max((_worker_bytes(cell.recipe, facts) for cell in leaders.values()), default=0.0) / 2**20,
+        memory=largest_memory(leaders.values(), facts),
         notes=plan_notes(recipe, facts),
     )
+
+
+def memory_words(memory: PeakMemory) -> str:
+    """Say what a worker is expected to need.
+
+    Args:
+        memory: of its largest run.
+
+    Returns:
+        A sentence.
+    """
+    parts = {
+        "libraries": memory.libraries,
+        "parameters with their optimizer": memory.parameters,
+        "a batch": memory.activations,
+        "data": memory.data,
+    }
+    listed = ", ".join(f"{size / 2**20:,.0f} {name}" for name, size in parts.items())
+    return f"Expected peak memory of a worker: {memory.total / 2**20:,.0f} MiB ({listed})."
 
 
 def plan_table(report: PlanReport, *, title: str) -> Table:
@@ -204,7 +222,8 @@ def explain_plan(report: PlanReport) -> str:
         else "for training to the last planned epoch on a recent processor"
     )
     words += f" About {_duration(report.minutes)} for what is left, with {at_a_time}, estimated {how}."
-    words += f" About {report.worker_mb:,.0f} MiB of memory a worker. Parameters are for the largest vocabulary."
+    words += f" {memory_words(report.memory)}" if report.memory is not None else ""
+    words += " Parameters are for the largest vocabulary."
     return " ".join([words, *report.notes])
 
 
@@ -263,17 +282,6 @@ def _scale(leaders: dict[Path, Cell], runs: dict[Path, Run]) -> tuple[float, int
     if len(runs) < _FEWEST_TIMED:
         return 1.0, 0
     return sum(run.cost.train_seconds for run in runs.values()) / sum(leaders[path].work for path in runs), len(runs)
-
-
-def _worker_bytes(recipe: Recipe, facts: DataFacts) -> float:
-    """Estimate a worker's memory: libraries, weights with their optimizer, and what a batch keeps for its gradient."""
-    size = stack_size(recipe, num_labels=facts.num_labels)
-    directions = 2 if recipe.model.bidirectional else 1
-    window = recipe.model.window  # what is read at a time
-    tokens = recipe.training.batch_size * (facts.mean_tokens if window is None else min(facts.mean_tokens, window))
-    units = recipe.model.embedding_size + directions * sum(hidden_sizes(recipe))
-    weights = _WORDS_OF_ADAM * (size.embedding + size.stack)
-    return WORKER_BYTES + 4 * (weights + _STATES_A_UNIT * tokens * units)
 
 
 def _duration(minutes: float) -> str:

@@ -45,7 +45,7 @@ class TextLSTMPreTrainedModel(PreTrainedModel):
             for name, values in initial_lstm_weights(module, forget_bias=self.config.forget_bias).items():
                 init.copy_(getattr(module, name), values)
         elif isinstance(module, nn.Embedding):
-            values = torch.randn(module.weight.shape, device=module.weight.device) * self.config.embedding_init_std
+            values = torch.randn(module.weight.shape, device=module.weight.device).mul_(self.config.embedding_init_std)
             if module.padding_idx is not None:
                 values[module.padding_idx] = 0.0
             init.copy_(module.weight, values)

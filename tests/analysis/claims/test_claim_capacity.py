@@ -167,8 +167,8 @@ def test_the_slope_over_levels_is_that_of_least_squares():
 
 @pytest.mark.slow
 def test_a_claim_is_measured_and_resumed(texts_csv, tmp_path, monkeypatch):
-    for module in (ladder, grids):
-        monkeypatch.setattr(module, "choose_workers", lambda **_: (1, None))
+    monkeypatch.setattr(ladder, "choose_workers", lambda **_: (1, None))
+    monkeypatch.setattr(grids, "workers_for", lambda *_: (1, None))
     recipe = tiny_claim(texts_csv)
     first = measure(recipe, tmp_path, seeds=2, preview=True, tell=lambda _: None)
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json") if path.name != "plan.json"}

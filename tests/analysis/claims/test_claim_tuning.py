@@ -119,7 +119,7 @@ def test_all_depths_try_the_same_settings_and_each_seed_others():
 
 @pytest.mark.slow
 def test_a_claim_is_measured_and_resumed(tmp_path, monkeypatch):
-    monkeypatch.setattr(grids, "choose_workers", lambda **_: (1, None))
+    monkeypatch.setattr(grids, "workers_for", lambda *_: (1, None))
     recipe = tiny_claim()
     first = measure(recipe, tmp_path, seeds=1, preview=True, tell=lambda _: None)
     finished = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from textlstm.analysis.claims.trained import Trained, gather_runs
 from textlstm.errors import RecipeError
 from textlstm.experiment.campaign import Campaign, prepare_campaign
-from textlstm.experiment.capacity import choose_workers
+from textlstm.experiment.capacity import workers_for
 from textlstm.experiment.cells import TrainCell, TrainOne
 from textlstm.experiment.executors import Processes
 from textlstm.experiment.failures import Failure
@@ -166,7 +166,7 @@ def train_cells(
     Raises:
         RunFolderError: the folder holds runs with other settings or of other data.
     """
-    workers, note = choose_workers(threads=recipe.threads, device=recipe.device)
+    workers, note = workers_for(recipe, cells, campaign.facts)
     for sentence in [*campaign.notes, *([note] if note else [])]:
         tell(sentence)
     work = {cell.path: cell.work for cell in cells}
