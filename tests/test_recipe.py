@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textlstm.errors import RecipeError
-from textlstm.recipe import Recipe, describe_key, flatten, known_keys, validate
+from textlstm.recipe import Recipe, describe_key, known_keys, validate
 from textlstm.recipe_files import find_recipe, load_recipe, parse_override, shipped_recipes
+from textlstm.recipe_keys import flatten
 
 PLAIN = {"name": "x", "data": {"source": "pydocs"}}
 

@@ -6,15 +6,15 @@ too, with `model.num_layers`, `data.size` and `seed` set. Reads no torch, so tha
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from textlstm.errors import RecipeError
+from textlstm.recipe_keys import flatten, keys_of, nearest, plant, problem_lines, problem_words
 from textlstm.recipe_model import Section
 from textlstm.recipe_pretraining import LanguageModelSection, ObjectivesSection, TransferSection
 from textlstm.recipe_sections import (
@@ -43,8 +43,6 @@ _NOT_IDENTITY = {
     "preview",
     "claim",
 }
-
-_MOST_LINES, _LONGEST_LINE = 50, 300
 
 
 class Recipe(Section):
@@ -114,11 +112,11 @@ class Recipe(Section):
                 raise ValueError(f"grid.{key}: all runs of a grid are on the same data; make a recipe for each {key}")
             for value in values:
                 tree = self.model_dump(mode="json", exclude_unset=True, exclude={"grid"})
-                _plant(tree, key, value)
+                plant(tree, key, value)
                 try:
                     Recipe.model_validate(tree)
                 except ValidationError as error:
-                    raise ValueError(f"grid.{key}: {_problem(error.errors()[0])}") from None
+                    raise ValueError(f"grid.{key}: {problem_words(error.errors()[0], Recipe)}") from None
         return self
 
     @model_validator(mode="after")
@@ -172,17 +170,6 @@ class Recipe(Section):
             )
         return self
 
-    @model_validator(mode="after")
-    def _teachers_go_with_objectives(self) -> Recipe:
-        # They read labels, which texts that only the teacher has labeled lack.
-        clashing = [name for name in ("adversarial", "r_drop", "mixup") if getattr(self.objectives, name)]
-        if self.distillation.teacher is not None and clashing:
-            raise ValueError(
-                f"objectives.{clashing[0]} learns from the labels, and distillation.teacher from a teacher beside them;"
-                " leave one of the two out"
-            )
-        return self
-
     @property
     def seeds(self) -> list[int]:
         """The seeds of the grid, counted from 0 when only their number is given; else the recipe's own."""
@@ -232,7 +219,7 @@ class Recipe(Section):
         """
         tree = self.model_dump(mode="json", exclude_unset=True)
         for dotted, value in changes.items():
-            _plant(tree, dotted, value)
+            plant(tree, dotted, value)
         return validate(tree, origin="the settings")
 
     def planned(self, plan: ClaimPlan) -> Recipe:
@@ -250,9 +237,9 @@ class Recipe(Section):
         tree = self.model_dump(mode="json", exclude_unset=True)
         for name in ("preview", "full"):
             tree.get("claim", {}).pop(name, None)
-        _plant(tree, "grid.seeds", plan.seeds)
+        plant(tree, "grid.seeds", plan.seeds)
         for dotted, value in plan.overrides.items():
-            _plant(tree, dotted, value)
+            plant(tree, dotted, value)
         return validate(tree, origin="the claim's plan")
 
     def to_yaml(self) -> str:
@@ -279,22 +266,6 @@ def changed_keys(old: Recipe, new: Recipe) -> list[str]:
     ]
 
 
-def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested mappings to dotted keys.
-
-    Args:
-        tree: nested mappings.
-        prefix: put before every key.
-
-    Returns:
-        For `{"a": {"b": 1}}`, `{"a.b": 1}`.
-    """
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat.update(flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return flat
-
-
 def validate(tree: object, *, origin: str) -> Recipe:
     """Check a tree of plain values and make it a recipe.
 
@@ -313,10 +284,12 @@ def validate(tree: object, *, origin: str) -> Recipe:
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        lines = list(dict.fromkeys(_problem(problem) for problem in error.errors()))
-        shown = [f"  {line if len(line) <= _LONGEST_LINE else f'{line[:_LONGEST_LINE]}...'}" for line in lines]
-        more = [f"  ... and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
-        raise RecipeError("\n".join([f"Problems in {origin}:", *shown[:_MOST_LINES], *more])) from None
+        raise RecipeError("\n".join([f"Problems in {origin}:", *problem_lines(error.errors(), Recipe)])) from None
+
+
+def known_keys() -> dict[str, Any]:
+    """Every dotted key of a recipe with its field."""
+    return keys_of(Recipe)
 
 
 def describe_key(dotted: str) -> str:
@@ -329,79 +302,6 @@ def describe_key(dotted: str) -> str:
         The text that stands at the key's definition.
     """
     return str(known_keys()[dotted].description)
-
-
-def _plant(tree: dict[str, Any], dotted: str, value: object) -> None:
-    """Set one dotted key in nested mappings."""
-    *parents, last = dotted.split(".")
-    if parents[:1] == ["grid"] and len(parents) > 1 and parents[1] not in GridSection.model_fields:
-        parents, last = ["grid"], dotted.removeprefix("grid.")  # an axis: its name has dots of its own
-    for parent in parents:
-        child = tree.setdefault(parent, {})
-        if not isinstance(child, dict):
-            raise RecipeError(f"{dotted} names a key below {parent}, and {parent} is a value without keys of its own.")
-        tree = child
-    tree[last] = value
-
-
-def _problem(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails is a TypedDict of Any
-    """Word one of pydantic's findings with its dotted key."""
-    # Members of a union and list positions are pydantic's own notes, not keys of the recipe.
-    keys = [
-        str(part)
-        for part in problem["loc"]
-        if isinstance(part, str) and (part in _ALL_KEYS or problem["type"] == "extra_forbidden")
-    ]
-    dotted = ".".join(keys)
-    if problem["type"] == "extra_forbidden":
-        return f"{dotted}: no such key{nearest(dotted, [*known_keys(), *Recipe.model_fields])}"
-    if problem["type"] == "missing":
-        return f"{dotted}: is needed and absent"
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error":
-        return f"{dotted}: {message}" if dotted else message
-    return f"{dotted}: {message[0].lower()}{message[1:]}, and it is {problem['input']!r}"
-
-
-def known_keys(part: type[BaseModel] | None = None, prefix: str = "") -> dict[str, Any]:
-    """Every dotted key of a recipe, or of a part of it, with its field.
-
-    Args:
-        part: the part to list; the whole recipe when None.
-        prefix: put before every key.
-
-    Returns:
-        Fields by dotted key.
-    """
-    keys: dict[str, Any] = {}
-    for name, field in (part or Recipe).model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, Section):
-            keys |= known_keys(inner, f"{prefix}{name}.")
-        else:
-            keys[f"{prefix}{name}"] = field
-    return keys
-
-
-_ALL_KEYS = {part for key in known_keys() for part in key.split(".")}
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """Suggest the closest known name, or the closest by its last part.
-
-    Args:
-        word: what was asked for.
-        known: what there is.
-
-    Returns:
-        Such as "; did you mean model.join?"; empty where nothing is near.
-    """
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if not close:
-        by_tail = {key.rpartition(".")[2]: key for key in known}
-        tail = difflib.get_close_matches(word.rpartition(".")[2], list(by_tail), n=1, cutoff=0.6)
-        close = [by_tail[tail[0]]] if tail else []
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _kind(value: object) -> str:

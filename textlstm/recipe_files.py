@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from textlstm.errors import RecipeError, brief
-from textlstm.recipe import Recipe, nearest, validate
+from textlstm.recipe import Recipe, validate
+from textlstm.recipe_keys import nearest
 
 _MOST_CHARACTERS = 1_000_000
 _MOST_VALUES = 100_000

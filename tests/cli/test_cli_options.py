@@ -5,7 +5,8 @@ import pytest
 from textlstm.cli_options import OPTION_KEYS, recipe_for, run_name
 from textlstm.cli_predict import ENCODING_HELP, TEXT_COLUMN_HELP
 from textlstm.errors import DataError
-from textlstm.recipe import describe_key, flatten
+from textlstm.recipe import describe_key
+from textlstm.recipe_keys import flatten
 
 VALUES = {
     "text_column": ("t", ["t"]),

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from textlstm.errors import RecipeError
 from textlstm.experiment.grid import plan_cells
-from textlstm.recipe import flatten, known_keys, validate
+from textlstm.recipe import known_keys, validate
 from textlstm.recipe_files import load_recipe, parse_override, shipped_recipes
+from textlstm.recipe_keys import flatten
 
 KEYS = [*known_keys(), "grid.model.join", "grid.training.learning_rate", "grid.model.pooling", "nonsense", "model", ""]
 YAML_WORDS = ["!!python/object/apply:os.system ['true']", "!!python/name:os.system", "!!timestamp x", "!!int ''"]
