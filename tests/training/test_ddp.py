@@ -13,7 +13,7 @@ import pytest
 from textlstm.inference.predictor import Predictor
 from textlstm.results import read_predictions, read_run
 from textlstm.text.datasets import load_data
-from textlstm.training.trainer import EpochPlan
+from textlstm.training.epoch_plan import EpochPlan
 
 SCRIPT = """
 import sys

@@ -52,13 +52,14 @@ from textlstm.training.cost import (
 )
 from textlstm.training.distillation import TeacherTerm
 from textlstm.training.embeddings import frozen_updates, update_settings
+from textlstm.training.epoch_plan import EpochPlan, TokenRows
 from textlstm.training.evaluation import evaluate_predictions
 from textlstm.training.memory import keep_freed_memory
 from textlstm.training.objectives import Objective
 from textlstm.training.preparation import Prepared, build_config, build_model, prepare
 from textlstm.training.progress import Report, RunProgress
 from textlstm.training.semi_supervised import UnlabeledRows, build_objective, load_unlabeled
-from textlstm.training.trainer import EpochPlan, TextLSTMTrainer, TokenRows
+from textlstm.training.trainer import TextLSTMTrainer
 from textlstm.training.transfer import Encoder, load_encoder, thaw_steps
 from textlstm.training.watch import TrainingWatch
 

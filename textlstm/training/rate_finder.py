@@ -17,10 +17,10 @@ from textlstm.recipe import Recipe
 from textlstm.text.datasets import TextData
 from textlstm.text.streams import stream
 from textlstm.training.embeddings import update_settings
+from textlstm.training.epoch_plan import EpochPlan, TokenRows
 from textlstm.training.optimizer import RowwiseAdamW, clip_gradients, parameter_groups
 from textlstm.training.preparation import build_config, build_model, prepare
 from textlstm.training.semi_supervised import build_objective, load_unlabeled
-from textlstm.training.trainer import EpochPlan, TokenRows
 from textlstm.training.transfer import load_encoder
 
 _SMOOTHING = 0.9
