@@ -16,8 +16,8 @@ from textlstm.results import Run, write_run
 from textlstm.text.datasets import TextData
 
 if TYPE_CHECKING:
-    from textlstm.training.finetuning import Trained
     from textlstm.training.preparation import Prepared
+    from textlstm.training.trained import Trained
 
 TrainOne = Callable[[Recipe, "Prepared", Path], "Trained"]
 """Trains one recipe on its rows and gives the run with its model; may leave files of its own in the cell's folder."""

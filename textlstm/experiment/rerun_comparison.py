@@ -21,7 +21,7 @@ from textlstm.stats.scores import THRESHOLD, right_answers
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from textlstm.training.finetuning import Trained
+    from textlstm.training.trained import Trained
 
 ROUNDING = 1e-4
 """Largest difference of a probability that counts as rounding, as long as every row gets the same label."""

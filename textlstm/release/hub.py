@@ -29,7 +29,7 @@ _REPLACED = re.compile(r"onnx/.*|charts/.*|\.eval_results/textlstm\.yaml|model-.
 
 
 class Saveable(Protocol):
-    """A model that writes itself into a folder, such as `training.finetuning.Trained`."""
+    """A model that writes itself into a folder, such as `training.trained.Trained`."""
 
     def save(self, folder: Path) -> None:
         """Write weights, config and tokenizer."""

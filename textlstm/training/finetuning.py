@@ -5,93 +5,42 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from transformers import PrinterCallback
-from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
 from textlstm.errors import NonFiniteLossError, RecipeError, TrainingError
-from textlstm.inference.decisions import probabilities_from_logits
-from textlstm.inference.torch_classifier import choose_device, predict_logits
+from textlstm.inference.torch_classifier import choose_device
 from textlstm.model import TextLSTMForSequenceClassification
 from textlstm.recipe import Recipe, validate
 from textlstm.recipe_files import load_recipe
-from textlstm.results import (
-    PARTIAL_FILES,
-    Cost,
-    DataUse,
-    Run,
-    SplitMetrics,
-    predictions_table,
-    refuse_finished,
-    write_run,
-)
+from textlstm.results import PARTIAL_FILES, Run, refuse_finished, write_run
 from textlstm.text.datasets import TextData
 from textlstm.text.protocol import load_recipe_data
 from textlstm.text.streams import stream
-from textlstm.text.tokenization import save_tokenizer
 from textlstm.training.arguments import check_support, place_logs, training_arguments
 from textlstm.training.checkpoint_files import told_of_full_disks
-from textlstm.training.checkpoints import (
-    claim_checkpoints,
-    discard_checkpoints,
-    newest_checkpoint,
-    set_damaged_aside,
-)
-from textlstm.training.cost import (
-    count_parameters,
-    describe_environment,
-    flops_per_token,
-    peak_memory_mb,
-    reset_peak_memory,
-)
+from textlstm.training.checkpoints import claim_checkpoints, discard_checkpoints, newest_checkpoint, set_damaged_aside
+from textlstm.training.cost import reset_peak_memory
 from textlstm.training.distillation import TeacherTerm
 from textlstm.training.embeddings import frozen_updates, update_settings
 from textlstm.training.epoch_plan import EpochPlan, TokenRows
-from textlstm.training.evaluation import evaluate_predictions
 from textlstm.training.memory import keep_freed_memory
 from textlstm.training.objectives import Objective
 from textlstm.training.preparation import Prepared, build_config, build_model, prepare
 from textlstm.training.progress import Report, RunProgress
 from textlstm.training.semi_supervised import UnlabeledRows, build_objective, load_unlabeled
+from textlstm.training.trained import Trained, collect
 from textlstm.training.trainer import TextLSTMTrainer
-from textlstm.training.transfer import Encoder, load_encoder, thaw_steps
+from textlstm.training.transfer import load_encoder, thaw_steps
 from textlstm.training.watch import TrainingWatch
 
 Listener = Callable[[Report], None]
 
 CHECKPOINTS_FOLDER = "checkpoints"
-
-
-@dataclass
-class Trained:
-    """A run with the model that it left.
-
-    Attributes:
-        run: figures and settings.
-        model: in eval mode, on the CPU.
-        tokenizer: goes with the model.
-        predictions: by split name, the columns of `results.predictions_table`.
-    """
-
-    run: Run
-    model: TextLSTMForSequenceClassification
-    tokenizer: PreTrainedTokenizerFast
-    predictions: dict[str, pa.Table] = field(default_factory=dict)
-
-    def save(self, folder: Path) -> None:
-        """Write weights, config and tokenizer as transformers does.
-
-        Args:
-            folder: made when absent.
-        """
-        self.model.save_pretrained(folder)
-        save_tokenizer(self.tokenizer, folder)
 
 
 def train(
@@ -179,7 +128,7 @@ def train(
             beside = [encoder.describe(recipe.model.num_layers)] if encoder is not None else []
             beside += [unlabeled.describe()] if unlabeled is not None else []
             beside += damage
-            return _collect(
+            return collect(
                 recipe, prepared, encoder, beside, model, progress, tokens=plan.tokens(0, batches), device=device
             )
         except torch.OutOfMemoryError:
@@ -346,75 +295,3 @@ def _objective(recipe: Recipe, prepared: Prepared, unlabeled: UnlabeledRows | No
     labeled = np.concatenate([np.ones(len(prepared.rows.train), dtype=bool), transfer.labeled])
     taught = TeacherTerm(transfer.logits, labeled, recipe.distillation, multi_label=prepared.data.multi_label)
     return Objective(terms=[taught, *beside.terms], label_weight=0.0)
-
-
-def _collect(
-    recipe: Recipe,
-    prepared: Prepared,
-    encoder: Encoder | None,
-    beside: list[str],
-    model: TextLSTMForSequenceClassification,
-    progress: RunProgress,
-    *,
-    tokens: int,
-    device: torch.device,
-) -> Trained:
-    """Score every split with the chosen weights and put the run together."""
-    peak = peak_memory_mb(device)
-    metrics: dict[str, SplitMetrics] = {}
-    predictions: dict[str, pa.Table] = {}
-    model.train(False)
-    for name, encoded in prepared.encoded.items():
-        split = prepared.rows.splits[name]
-        if split.labels is None:  # a test split without labels cannot be scored; a note has said so
-            continue
-        logits = predict_logits(model, encoded)
-        if not np.isfinite(logits).all():  # nobody looked at the last update
-            raise NonFiniteLossError(
-                f"Scores should be finite numbers, and after the last update those of the {name} rows are not; the"
-                " learning rate is likely too high: lower training.learning_rate."
-            )
-        probabilities = probabilities_from_logits(logits, multi_label=prepared.data.multi_label)
-        metrics[name] = evaluate_predictions(split.labels, probabilities, prepared.data.label_names)
-        predictions[name] = predictions_table(split.rows, split.labels, probabilities)
-    total, without_embeddings = count_parameters(model)
-    cost = Cost(
-        parameters=total,
-        parameters_without_embeddings=without_embeddings,
-        flops_per_token=flops_per_token(model),
-        train_seconds=progress.seconds,
-        train_tokens=tokens,
-        tokens_per_second=tokens / max(progress.seconds - progress.evaluation_seconds, 1e-9),
-        peak_memory_mb=peak,
-    )
-    vectors, transfer = prepared.vectors, prepared.transfer
-    notes = [*prepared.data.notes, *prepared.rows.notes]
-    notes += [*(vectors.notes if vectors is not None else []), *(transfer.notes if transfer is not None else [])]
-    notes += beside
-    data = DataUse(
-        source=prepared.data.source,
-        fingerprint=prepared.data.fingerprint,
-        label_names=prepared.data.label_names,
-        multi_label=prepared.data.multi_label,
-        rows={name: len(encoded) for name, encoded in prepared.encoded.items()},
-        labels_used=prepared.rows.labels_used,
-        notes=notes,
-        vectors=vectors.digest if vectors is not None else None,
-        further_rows=len(transfer.owners) if transfer is not None else 0,
-        teacher=(transfer.digest or None) if transfer is not None else None,
-        encoder=encoder.digest if encoder is not None else None,
-    )
-    run = Run(
-        name=recipe.name,
-        cell={"layers": recipe.model.num_layers, "size": recipe.data.size, "seed": recipe.seed},
-        fingerprint=recipe.fingerprint(),
-        settings=recipe.model_dump(mode="json", exclude={"grid"}),
-        data=data,
-        metrics=metrics,
-        history=progress.history,
-        best_epoch=progress.best_epoch,
-        stopped_early=progress.stopped_early,
-        cost=cost,
-        environment=describe_environment(device),
-    )
-    return Trained(run, model.cpu(), prepared.tokenizer, predictions)

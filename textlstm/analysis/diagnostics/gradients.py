@@ -23,8 +23,9 @@ from textlstm.results import Estimate
 from textlstm.stats.intervals import mean_interval
 from textlstm.text.datasets import TextData
 from textlstm.text.protocol import load_recipe_data
-from textlstm.training.finetuning import Trained, train
+from textlstm.training.finetuning import train
 from textlstm.training.preparation import Prepared, prepare
+from textlstm.training.trained import Trained
 from textlstm.training.watch import GradientRecord, Moment, TrainingWatch
 
 Problem = Literal["fades over distance", "fades over depth", "grows", "clipped often"]

@@ -17,8 +17,9 @@ from textlstm.errors import RecipeError, RunFolderError
 from textlstm.recipe import Recipe
 from textlstm.results import Run, replace_file
 from textlstm.text.datasets import TextData
-from textlstm.training.finetuning import Listener, Trained, finetune
+from textlstm.training.finetuning import Listener, finetune
 from textlstm.training.preparation import Prepared
+from textlstm.training.trained import Trained
 from textlstm.training.watch import GradientRecord, Moment, TrainingWatch
 
 NOTES_FILE = "gradients.json"
