@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from textlstm.experiment.grid import Cell
     from textlstm.results import Run
     from textlstm.text.datasets import TextData
-    from textlstm.training.pretraining import PretrainingReport
+    from textlstm.training.pretraining_run import PretrainingReport
     from textlstm.training.progress import Report
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import textlstm.training.pretraining as pretraining
+import textlstm.training.pretraining_run as pretraining_run
 from textlstm.errors import DataError, RecipeError, RunFolderError
 from textlstm.model import TextLSTMConfig, TextLSTMForLanguageModeling
 from textlstm.recipe import validate
@@ -76,7 +77,7 @@ def test_a_run_interrupted_anywhere_ends_like_an_undisturbed_one(schedule, text,
         reference = tmp_path / "whole"
         result = pretraining.pretrain(recipe, out=reference)
     clock = iter(range(0, 10**9, 3600))
-    monkeypatch.setattr(pretraining.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(pretraining_run.time, "monotonic", lambda: next(clock))
     steps = result.history[-1].step
     for stop in sorted(np.random.default_rng(steps).choice(np.arange(2, steps), 2, replace=False)):
 
@@ -98,7 +99,7 @@ def test_checkpoints_of_another_text_and_finished_encoders_are_refused(text, und
     with pytest.raises(RunFolderError, match="finished encoder"):
         pretraining.pretrain(recipe_of(text), out=undisturbed[0])
     clock = iter(range(0, 10**9, 3600))
-    monkeypatch.setattr(pretraining.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(pretraining_run.time, "monotonic", lambda: next(clock))
 
     def listener(report):
         raise Stop
