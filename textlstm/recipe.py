@@ -14,15 +14,13 @@ import yaml
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from textlstm.errors import RecipeError
+from textlstm.recipe_grid import ClaimPlan, ClaimSection, GridSection
 from textlstm.recipe_keys import flatten, keys_of, nearest, plant, problem_lines, problem_words
 from textlstm.recipe_model import Section
 from textlstm.recipe_pretraining import LanguageModelSection, ObjectivesSection, TransferSection
 from textlstm.recipe_sections import (
-    ClaimPlan,
-    ClaimSection,
     DataSection,
     EmbeddingsSection,
-    GridSection,
     Measured,
     ModelSection,
     Reference,

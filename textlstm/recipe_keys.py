@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from textlstm.errors import RecipeError
+from textlstm.recipe_grid import GridSection
 from textlstm.recipe_model import Section
-from textlstm.recipe_sections import GridSection
 
 _MOST_LINES, _LONGEST_LINE = 50, 300
 

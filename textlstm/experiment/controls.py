@@ -14,7 +14,7 @@ import numpy as np
 
 from textlstm.recipe import Recipe
 from textlstm.recipe_arithmetic import hidden_sizes, match_widths, stack_size
-from textlstm.recipe_sections import GridSection
+from textlstm.recipe_grid import GridSection
 
 CONTROL_WORDS: dict[str, str] = {
     "fixed_width": "every layer has the same width, so that a deeper stack has more parameters and takes longer",

@@ -15,7 +15,7 @@ from textlstm.errors import RecipeError
 from textlstm.experiment.controls import PLACES, control_names, control_settings, tuning_draws
 from textlstm.recipe import Recipe
 from textlstm.recipe_arithmetic import stack_size
-from textlstm.recipe_sections import GridSection
+from textlstm.recipe_grid import GridSection
 from textlstm.results import Run
 from textlstm.text.protocol import validation_rows
 
