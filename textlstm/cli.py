@@ -21,7 +21,7 @@ COMMANDS = {
     "train": ("cli_train", "train", "Train one classifier and save it."),
     "evaluate": ("cli_evaluate", "evaluate", "Score a model on labeled data."),
     "predict": ("cli_predict", "predict", "Label texts with a model."),
-    "compare": ("cli_grid", "compare", "Compare depths on your own data."),
+    "compare": ("cli_compare", "compare", "Compare depths on your own data."),
     "advise": ("cli_advise", "advise", "Say how many layers pay on your own data."),
     "run": ("cli_grid", "run", "Compare depths as a recipe says."),
     "recipes": ("cli_recipes", "recipes_app", ""),

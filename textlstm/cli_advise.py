@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from textlstm import cli_options as opt
-from textlstm.cli_grid import Workers, data_name
+from textlstm.cli_compare import data_name
+from textlstm.cli_grid import Workers
 from textlstm.errors import RecipeError
 
 if TYPE_CHECKING:

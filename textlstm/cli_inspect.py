@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from textlstm import cli_options as opt
-from textlstm.cli_grid import data_name
+from textlstm.cli_compare import data_name
 from textlstm.cli_shared import Device
 from textlstm.errors import RecipeError
 from textlstm.recipe_files import parse_override

@@ -12,7 +12,7 @@ import typer
 
 from textlstm import cli_options as opt
 from textlstm.cli_advise import budget_seconds
-from textlstm.cli_grid import data_name
+from textlstm.cli_compare import data_name
 
 if TYPE_CHECKING:
     from textlstm.experiment.tuning_record import TuneResult

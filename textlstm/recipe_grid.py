@@ -11,7 +11,6 @@ from textlstm.recipe_sections import Share, Size
 
 Seed = Annotated[int, Field(ge=0)]
 Control = Literal["fixed_width", "matched_parameters", "matched_compute", "tuned"]
-
 Baseline = Literal["majority", "tfidf", "bag", "one_directional"]
 
 
