@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from textlstm.errors import RecipeError
 from textlstm.experiment.controls import PLACES, control_names, control_settings, tuning_draws
+from textlstm.experiment.run_time import run_seconds
 from textlstm.recipe import Recipe
-from textlstm.recipe_arithmetic import stack_size
 from textlstm.recipe_grid import GridSection
 from textlstm.results import Run
 from textlstm.text.protocol import validation_rows
@@ -31,9 +31,6 @@ BASELINE_SETTINGS: dict[str, dict[str, Any]] = {
 }
 """Baselines that are the same model with other settings."""
 
-# Measured at hidden 64 and 128 on one thread of an AVX-512 core: seconds a token outside and inside the products.
-_SECONDS_PER_TOKEN, _SECONDS_PER_FLOP = 2.4e-6, 4.5e-11
-_START_SECONDS = 0.5  # drawing rows, making the model, scoring
 _LONGEST_WORD = 150  # of a folder's name; file systems end names at 255 bytes
 
 
@@ -244,7 +241,7 @@ class _Planner:
         coordinates = {**others, **_fold(fold), **axes}
         own = _path(layers, size, seed, coordinates)
         path = self._paths.setdefault(recipe.fingerprint(), own)
-        return Cell(layers, size, seed, recipe, path, self._seconds(recipe), coordinates)
+        return Cell(layers, size, seed, recipe, path, self._work(recipe), coordinates)
 
     def _settings_of(self, control: str, axes: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
         """What a control sets at each depth, worked out once."""
@@ -256,21 +253,12 @@ class _Planner:
             )
         return self._control_settings[key]
 
+    def _work(self, recipe: Recipe) -> float:
+        labels, facts = self._rows(recipe.data.size), self.facts
+        return run_seconds(recipe, labels=labels, mean_tokens=facts.mean_tokens, num_labels=facts.num_labels)
+
     def _rows(self, size: int | Literal["full"]) -> int:
         return round((1 - self.recipe.data.holdout) * (self.facts.train_rows if size == "full" else size))
-
-    def _seconds(self, recipe: Recipe) -> float:
-        """Estimate a run's seconds: rows that go through training, times tokens, times the cost of a token."""
-        labels = self._rows(recipe.data.size)
-        held_out = validation_rows(labels)
-        training, rows = recipe.training, labels - held_out
-        updates = max(training.epochs * rows / training.batch_size, training.min_updates)
-        tokens = updates * training.batch_size * training.update_share * self.facts.mean_tokens
-        flops = stack_size(recipe, num_labels=self.facts.num_labels).flops_per_token
-        scored = 1 + held_out / (
-            3 * max(rows, 1)
-        )  # a forward pass over validation each epoch costs a third of training
-        return _START_SECONDS + tokens * scored * (_SECONDS_PER_TOKEN + _SECONDS_PER_FLOP * flops)
 
 
 def _fold(fold: int | None) -> dict[str, int]:
