@@ -19,7 +19,7 @@ from textlstm.release.bundle import write_bundle
 from textlstm.text.datasets import load_data
 from textlstm.text.tokenization import load_tokenizer, save_tokenizer, train_tokenizer
 from textlstm.text.vectors import read_vectors
-from textlstm.training import teachers
+from textlstm.training import teacher_models
 from textlstm.training.transfer import load_encoder
 
 WORDS = "a good bad film plot very not dull".split()
@@ -93,7 +93,7 @@ def test_the_bombs_are_live(tmp_path, marker):
 
 
 def load_teacher(source):
-    for load in (teachers._load_own, teachers._load_classifier):
+    for load in (teacher_models.load_own, teacher_models.load_classifier):
         bare(load, Path(source), 1, "cpu")
 
 

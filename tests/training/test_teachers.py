@@ -14,7 +14,8 @@ from textlstm.errors import ModelError, RecipeError
 from textlstm.text.datasets import load_data
 from textlstm.training.finetuning import train_into
 from textlstm.training.heads import FOLDS, fit_head
-from textlstm.training.teachers import ensemble_logits, kind_of, load_teachers, match_labels
+from textlstm.training.teacher_models import kind_of
+from textlstm.training.teachers import ensemble_logits, load_teachers, match_labels
 
 NAMES = st.lists(st.text("abcXY _-1", min_size=1, max_size=5), min_size=2, max_size=5, unique_by=lambda n: n.casefold())
 
