@@ -73,8 +73,8 @@ def tune(
         if not quiet:
             typer.echo(text, err=True)
 
-    from textlstm.experiment.tuning import Limits
     from textlstm.experiment.tuning import tune as search
+    from textlstm.experiment.tuning_journal import Limits
     from textlstm.experiment.tuning_record import write_result
     from textlstm.text.protocol import load_recipe_data
 

@@ -11,7 +11,8 @@ from textlstm.experiment.executors import serial
 from textlstm.experiment.grid import DataFacts, plan_cells
 from textlstm.experiment.sweep import run_grid
 from textlstm.experiment.tuned import chosen_trials
-from textlstm.experiment.tuning import Limits, tune
+from textlstm.experiment.tuning import tune
+from textlstm.experiment.tuning_journal import Limits
 from textlstm.results import read_predictions
 from textlstm.text.splits import Split
 

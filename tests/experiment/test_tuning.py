@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from textlstm.errors import NonFiniteLossError, RecipeError, RunFolderError, TrainingError
-from textlstm.experiment.tuning import Limits, tune
+from textlstm.experiment.tuning import tune
+from textlstm.experiment.tuning_journal import Limits
 from textlstm.experiment.tuning_record import TuneResult
 from textlstm.recipe import validate
 from textlstm.results import Epoch, Estimate

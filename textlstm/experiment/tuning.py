@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from textlstm.errors import RecipeError, RunFolderError, TrainingError
-from textlstm.experiment.search_space import Settings, load_optuna, suggested_settings
+from textlstm.errors import RecipeError, TrainingError
+from textlstm.experiment.search_space import Settings, load_optuna
+from textlstm.experiment.tuning_journal import Journal, Limits, has_record
 from textlstm.experiment.tuning_record import Trial, Tuned, TuneResult, write_result
-from textlstm.recipe import Recipe, changed_keys, validate
+from textlstm.recipe import Recipe
 from textlstm.recipe_arithmetic import stack_size
 
 if TYPE_CHECKING:
@@ -25,31 +26,9 @@ if TYPE_CHECKING:
     from textlstm.training.preparation import Prepared
     from textlstm.training.progress import Report
 
-JOURNAL_FILE = "search.journal"
 HOLDOUT_SHARE = 0.25
 """Of the training rows, kept out to judge by where there are too few labels to choose the epoch."""
 _OVER_LIMIT = 300  # suggestions in a row beyond a limit after which there is no hope
-_STARTUP = 8  # trials that are drawn at random before TPE learns from them
-_WARM_UP_EPOCHS = 2  # in which no trial is pruned
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How far a search goes, and what it may choose.
-
-    Attributes:
-        trials: trained at most, those of earlier calls counted.
-        seconds: of this call, after which no more trial is begun; None for no limit.
-        max_mb: MiB of the weights (float32) at most.
-        max_ms: milliseconds of the answer to one text of mean length on this machine at most, median.
-        max_layers: of the deepest stack.
-    """
-
-    trials: int = 30
-    seconds: float | None = None
-    max_mb: float | None = None
-    max_ms: float | None = None
-    max_layers: int = 3
 
 
 def tune(
@@ -99,8 +78,8 @@ class _Search:
     ) -> None:
         from textlstm.training.preparation import prepare
 
-        self.optuna = load_optuna("textlstm tune")
-        self.folder, self.fixed, self.limits, self.tell = folder, fixed, limits, tell
+        self.optuna = load_optuna("textlstm tune")  # absent, it is said before the data is prepared
+        self.folder, self.limits, self.tell = folder, limits, tell
         closed = replace(data, splits={name: split for name, split in data.splits.items() if name != "test"})
         self.base = recipe.override({"grid": {}, "data.score_test": False})
         self.prepared: Prepared = prepare(self.base, closed)
@@ -111,7 +90,7 @@ class _Search:
                 self.base = self.base.override({"data.holdout": HOLDOUT_SHARE})
                 self.prepared = prepare(self.base, closed)
         self.mean_tokens = max(1, round(float(self.prepared.encoded["train"].lengths.mean())))
-        self.study = self._study(closed.fingerprint)
+        self.journal = Journal(folder, self.base, data=closed.fingerprint, fixed=fixed, limits=limits)
 
     def run(self) -> TuneResult:
         """Train until the limits are reached."""
@@ -121,15 +100,15 @@ class _Search:
             f"Judged by {self.base.training.choose_by.replace('_', ' ')} on {rows:,} {self.judged_by} rows; the test"
             " split stays closed."
         )
-        if done := self._trained():
+        if done := self.journal.trained():
             self.tell(f"{done} trials are there from before.")
-        while (number := self._trained()) < self.limits.trials:
+        while (number := self.journal.trained()) < self.limits.trials:
             if self.limits.seconds is not None and time.monotonic() - started >= self.limits.seconds:
                 self.tell("The time is up.")
                 break
-            asked, settings = self._ask()
+            asked, settings = self.journal.ask()
             if problem := self._beyond(settings):
-                self._settle(asked, self.optuna.trial.TrialState.PRUNED, over=problem)
+                self.journal.settle(asked, self.optuna.trial.TrialState.PRUNED, over=problem)
                 over += 1
                 if over == _OVER_LIMIT:
                     raise RecipeError(
@@ -139,13 +118,15 @@ class _Search:
                 continue
             over = 0
             self.tell(f"[{number + 1}/{self.limits.trials}] {self._train(asked, settings)}")
-            if any(_has_record(one) and one.value is not None for one in self._settled()):
+            if any(has_record(one) and one.value is not None for one in self.journal.settled()):
                 write_result(self.result(), self.folder)
         return self.result()
 
     def result(self) -> TuneResult:
         """Put together what is known so far."""
-        trials = [Trial.model_validate(trial.user_attrs["record"]) for trial in self._settled() if _has_record(trial)]
+        trials = [
+            Trial.model_validate(trial.user_attrs["record"]) for trial in self.journal.settled() if has_record(trial)
+        ]
         finished = [trial for trial in trials if trial.outcome == "finished"]
         if not finished:
             reasons = [trial.problem for trial in trials if trial.problem]
@@ -161,80 +142,8 @@ class _Search:
             trials=trials,
             best=best.number,
             settings=best.settings,
-            beyond_limits=sum("over" in trial.user_attrs for trial in self._settled()),
+            beyond_limits=sum("over" in trial.user_attrs for trial in self.journal.settled()),
         )
-
-    def _study(self, data_fingerprint: str) -> Any:  # noqa: ANN401 - of Optuna
-        """Open the journal, or begin one; a search on other settings or data is refused."""
-        from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
-
-        self.folder.mkdir(parents=True, exist_ok=True)
-        storage = JournalStorage(JournalFileBackend(str(self.folder / JOURNAL_FILE)))
-        study = self.optuna.create_study(
-            storage=storage,
-            study_name="tune",
-            load_if_exists=True,
-            direction="minimize",
-            pruner=self.optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=_WARM_UP_EPOCHS),
-        )
-        mark = {
-            "recipe": self.base.model_dump(mode="json", exclude_unset=True),
-            "data": data_fingerprint,
-            "fixed": sorted(self.fixed),
-            "max_layers": self.limits.max_layers,
-            "limits": [self.limits.max_mb, self.limits.max_ms],
-        }
-        before = study.user_attrs.get("search")
-        if before is None:
-            study.set_user_attr("search", mark)
-        else:
-            self._refuse_other(before, mark)
-        for trial in study.get_trials(deepcopy=False):
-            if trial.state == self.optuna.trial.TrialState.RUNNING:  # its process was killed
-                study.tell(trial.number, state=self.optuna.trial.TrialState.FAIL)
-        return study
-
-    def _refuse_other(self, before: dict[str, Any], mark: dict[str, Any]) -> None:
-        """See that a journal is of this search."""
-        old = validate(before["recipe"], origin=f"{self.folder / JOURNAL_FILE}")
-        changed = changed_keys(old, self.base) if old.fingerprint() != self.base.fingerprint() else []
-        if before["data"] != mark["data"]:
-            changed.append("the data is another")
-        names = {
-            "fixed": "the settings that are given",
-            "max_layers": "--max-layers",
-            "limits": "--max-mb and --max-ms",
-        }
-        changed += [
-            f"{words} were {before[key]}, are {mark[key]}" for key, words in names.items() if before[key] != mark[key]
-        ]
-        if changed:
-            raise RunFolderError(
-                f"{self.folder} holds a search with other settings: {'; '.join(changed)}. Name another --out, or give"
-                " the same settings to go on with it."
-            )
-
-    def _settled(self) -> list[Any]:
-        """Trials that came to an end of their own; those that were interrupted are begun again."""
-        states = self.optuna.trial.TrialState
-        ended = (states.COMPLETE, states.PRUNED, states.FAIL)
-        found = self.study.get_trials(deepcopy=False, states=ended)
-        return [trial for trial in found if _has_record(trial) or "over" in trial.user_attrs]
-
-    def _trained(self) -> int:
-        return sum(_has_record(trial) for trial in self._settled())
-
-    def _ask(self) -> tuple[Any, Settings]:
-        """Ask for the next settings; they hang on the seed and the settled trials alone."""
-        self.study.sampler = self.optuna.samplers.TPESampler(
-            seed=1000 * self.base.seed + len(self._settled()), n_startup_trials=_STARTUP
-        )
-        asked = self.study.ask()
-        settings = suggested_settings(asked, fixed=self.fixed, recipe=self.base, max_layers=self.limits.max_layers)
-        if not asked.params:
-            raise RecipeError("A search varies what is not given, and every setting is given; leave some of them out.")
-        return asked, settings
 
     def _beyond(self, settings: Settings) -> str:
         """Say which limit settings break, before they are trained; empty where none."""
@@ -283,22 +192,13 @@ class _Search:
         except TrainingError as error:
             outcome, state, figures = "failed", states.FAIL, {"problem": str(error)}
         except BaseException:
-            self.study.tell(asked, state=states.FAIL)  # without a record: it is begun again
+            self.journal.study.tell(asked, state=states.FAIL)  # without a record: it is begun again
             raise
         else:
             outcome, state, figures = "finished", states.COMPLETE, self._figures(run)
         trial = Trial(**record, **figures, outcome=outcome, seconds=round(time.monotonic() - started, 1))
-        self._settle(asked, state, value=trial.loss, record=trial.model_dump(mode="json"))
+        self.journal.settle(asked, state, value=trial.loss, record=trial.model_dump(mode="json"))
         return trial.words()
-
-    def _settle(self, asked: Any, state: Any, *, value: float | None = None, **notes: Any) -> None:  # noqa: ANN401
-        """Write down how a trial ended."""
-        for key, note in notes.items():
-            asked.set_user_attr(key, note)
-        if state == self.optuna.trial.TrialState.COMPLETE:
-            self.study.tell(asked, value)
-        else:
-            self.study.tell(asked, state=state)
 
     def _watch(self, asked: Any) -> Callable[[Report], None]:  # noqa: ANN401 - of Optuna
         """End a trial that is behind the median of the others at the same epoch."""
@@ -336,7 +236,3 @@ class _Search:
             "accuracy": metrics.accuracy.value,
             "macro_f1": metrics.macro_f1.value,
         }
-
-
-def _has_record(trial: Any) -> bool:  # noqa: ANN401 - of Optuna
-    return "record" in trial.user_attrs
