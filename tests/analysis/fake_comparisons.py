@@ -5,15 +5,17 @@ from itertools import pairwise
 import numpy as np
 
 from textlstm.analysis.summary import (
-    BaselineSummary,
-    CalibrationSummary,
     CellSummary,
     Comparison,
-    CostSummary,
     CrossingSummary,
     CurveSummary,
     DecisionSummary,
     DifferenceSummary,
+)
+from textlstm.analysis.summary_beside import (
+    BaselineSummary,
+    CalibrationSummary,
+    CostSummary,
     FailureSummary,
     HardText,
     SearchSummary,

@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textlstm.analysis.reading import Grid
-from textlstm.analysis.summary import (
-    BaselineSummary,
-    CellSummary,
-    CostSummary,
-    DecisionSummary,
-    DifferenceSummary,
-)
+from textlstm.analysis.summary import CellSummary, DecisionSummary, DifferenceSummary
+from textlstm.analysis.summary_beside import BaselineSummary, CostSummary
 from textlstm.analysis.wording import layers_words, points, seeds_words, setting_words, size_words, with_interval
 from textlstm.recipe import Recipe
 

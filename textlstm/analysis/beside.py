@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from textlstm.analysis.differences import as_estimate, difference_of
 from textlstm.analysis.means import mean_estimate, measure
 from textlstm.analysis.reading import Grid, Group, size_key
-from textlstm.analysis.summary import BaselineSummary, CellSummary, CostSummary, HardText
+from textlstm.analysis.summary import CellSummary
+from textlstm.analysis.summary_beside import BaselineSummary, CostSummary, HardText
 from textlstm.analysis.wording import BASELINES, baseline_sentence
 from textlstm.experiment.baselines import BaselineResult, read_baselines
 from textlstm.experiment.costs import read_costs

@@ -11,7 +11,8 @@ from textlstm.analysis.differences import gains, verdict
 from textlstm.analysis.means import calibration_of, summarize_group
 from textlstm.analysis.reading import Grid, read_grid
 from textlstm.analysis.search import searches
-from textlstm.analysis.summary import SUMMARY_FILE, Comparison, FailureSummary
+from textlstm.analysis.summary import SUMMARY_FILE, Comparison
+from textlstm.analysis.summary_beside import FailureSummary
 from textlstm.analysis.tables import write_results
 from textlstm.experiment.controls import CONTROL_WORDS
 from textlstm.experiment.openings import count_openings

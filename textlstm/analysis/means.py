@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textlstm.analysis.reading import Group
-from textlstm.analysis.summary import CalibrationSummary, CellSummary
+from textlstm.analysis.summary import CellSummary
+from textlstm.analysis.summary_beside import CalibrationSummary
 from textlstm.experiment.controls import width_words
 from textlstm.recipe import validate
 from textlstm.results import Estimate, Run

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from textlstm.analysis.summary import BaselineSummary, CellSummary, Comparison
+from textlstm.analysis.summary import CellSummary, Comparison
+from textlstm.analysis.summary_beside import BaselineSummary
 
 
 def settings_in_order(comparison: Comparison) -> list[str]:

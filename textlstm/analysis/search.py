@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from textlstm.analysis.reading import Grid
-from textlstm.analysis.summary import SearchSummary
+from textlstm.analysis.summary_beside import SearchSummary
 from textlstm.experiment.controls import setting_label
 from textlstm.results import Run
 from textlstm.stats.search import search_curve

@@ -9,20 +9,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
+from textlstm.analysis.summary_beside import (
+    BaselineSummary,
+    CalibrationSummary,
+    CostSummary,
+    FailureSummary,
+    HardText,
+    SearchSummary,
+    SummaryPart,
+)
 from textlstm.results import Estimate
 
 SUMMARY_FILE = "summary.json"
 
 
-class _Part(BaseModel):
-    """Frozen and closed; what is not finite becomes null."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
-
-
-class CellSummary(_Part):
+class CellSummary(SummaryPart):
     """All seeds (and folds) of one depth at one size under one control.
 
     Attributes:
@@ -77,7 +80,7 @@ class CellSummary(_Part):
     capped: float
 
 
-class DifferenceSummary(_Part):
+class DifferenceSummary(SummaryPart):
     """The paired gain of `deep` over `shallow`, at one size under one control.
 
     Attributes:
@@ -117,7 +120,7 @@ class DifferenceSummary(_Part):
     limit: float | None
 
 
-class DecisionSummary(_Part):
+class DecisionSummary(SummaryPart):
     """The verdict of the confirmatory family.
 
     Attributes:
@@ -144,13 +147,13 @@ class DecisionSummary(_Part):
     labels: list[str]
     setting: str
     size: int | str
-    bounds: list[tuple[int, int, float | None, float | None]] = []
+    bounds: list[tuple[int, int, float | None, float | None]] = Field([])
     more_seeds: int | None = None
     more_texts: int | None = None
     resolution: float | None = None
 
 
-class CurveSummary(_Part):
+class CurveSummary(SummaryPart):
     """Test accuracy against labels at one depth.
 
     Attributes:
@@ -181,7 +184,7 @@ class CurveSummary(_Part):
     gain_per_doubling: Estimate | None = None
 
 
-class CrossingSummary(_Part):
+class CrossingSummary(SummaryPart):
     """Where two depths cross over the measured sizes, in words and as intervals of labels."""
 
     setting: str
@@ -191,122 +194,7 @@ class CrossingSummary(_Part):
     intervals: list[tuple[float, float]]
 
 
-class BaselineSummary(_Part):
-    """A plain method on the same rows at one size.
-
-    Attributes:
-        name: majority, tfidf, bag, one_directional or encoder.
-        words: what it is, for a reader.
-        size: as in `CellSummary`.
-        labels: as in `CellSummary`.
-        seeds: draws of the rows it was fitted on.
-        accuracy: mean test accuracy, with its interval over seeds and texts.
-        macro_f1: the same for macro-F1.
-        seconds: mean seconds to fit.
-        gain_of_stack: accuracy of the best depth (by mean) minus this method's, paired; None when it cannot be had.
-        holm: p of that gain after Holm's correction over the methods at this size.
-    """
-
-    name: str
-    words: str
-    size: int | str
-    labels: int
-    seeds: int
-    accuracy: Estimate
-    macro_f1: Estimate
-    seconds: float
-    gain_of_stack: Estimate | None = None
-    holm: float | None = None
-
-
-class CostSummary(_Part):
-    """What one depth costs to run, measured once for all depths in interleaved repeats.
-
-    Attributes:
-        setting: as in `CellSummary`.
-        layers: stacked layers.
-        disk_mb: MiB of the saved weights.
-        latency_ms: by batch size ("1", "32"), median and 95th percentile in milliseconds for a text of `tokens` tokens.
-        tokens: length of the texts that latency was measured with.
-        parameters: as in `CellSummary`, at the largest size.
-        parameters_without_embeddings: likewise.
-        flops_per_token: likewise.
-        train_seconds: likewise.
-        tokens_per_second: likewise.
-        peak_memory_mb: likewise.
-        accuracy: likewise.
-        on_latency_front: no other depth is both faster at batch 1 and more accurate.
-        on_training_front: no other depth is both quicker to train and more accurate.
-    """
-
-    setting: str
-    layers: int
-    disk_mb: float | None
-    latency_ms: dict[str, tuple[float, float]]
-    tokens: int | None
-    parameters: int
-    parameters_without_embeddings: int
-    flops_per_token: int
-    train_seconds: float
-    tokens_per_second: float
-    peak_memory_mb: float
-    accuracy: float
-    on_latency_front: bool
-    on_training_front: bool
-
-
-class CalibrationSummary(_Part):
-    """Confidence against accuracy at the largest size: bins of equal numbers of rows, all seeds together."""
-
-    setting: str
-    layers: int
-    confidence: list[float]
-    accuracy: list[float]
-    rows: list[int]
-    ece: float
-
-
-class HardText(_Part):
-    """A test text that is often misclassified.
-
-    Attributes:
-        row: its number in the test split.
-        text: the text, cut to 300 characters; empty where the data could not be read again.
-        label: its label.
-        predicted: the label most often given instead.
-        wrong: share of runs that got it wrong, by layers.
-    """
-
-    row: int
-    text: str
-    label: str
-    predicted: str
-    wrong: dict[int, float]
-
-
-class FailureSummary(_Part):
-    """A cell that failed, with its reason."""
-
-    cell: dict[str, Any]
-    kind: str
-    reason: str
-    attempts: int
-
-
-class SearchSummary(_Part):
-    """Expected score on validation of the best of k random configurations (Tang et al. 2020), by depth."""
-
-    setting: str
-    layers: int
-    size: int | str
-    trials: list[int]
-    seconds: list[float]
-    expected: list[float]
-    low: list[float]
-    high: list[float]
-
-
-class Comparison(_Part):
+class Comparison(SummaryPart):
     """One grid's whole outcome.
 
     Attributes:

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from textlstm.analysis.summary import BaselineSummary, CellSummary, Comparison
+from textlstm.analysis.summary import CellSummary, Comparison
+from textlstm.analysis.summary_beside import BaselineSummary
 from textlstm.analysis.wording import (
     count,
     duration,

@@ -10,7 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from textlstm.analysis.figures import Figure
-from textlstm.analysis.summary import CalibrationSummary, Comparison
+from textlstm.analysis.summary import Comparison
+from textlstm.analysis.summary_beside import CalibrationSummary
 from textlstm.results import probability_array
 
 CHARTS_FOLDER = "charts"

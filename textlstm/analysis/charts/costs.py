@@ -10,7 +10,8 @@ import altair as alt
 from textlstm.analysis.charts.theme import DASHES, Row, by_depth, ink, line, plot, tips
 from textlstm.analysis.figures import Figure, Table
 from textlstm.analysis.orders import depths_in_order, settings_in_order
-from textlstm.analysis.summary import Comparison, CostSummary
+from textlstm.analysis.summary import Comparison
+from textlstm.analysis.summary_beside import CostSummary
 from textlstm.analysis.wording import count, duration, file_name, layers_words, measure, percent, setting_words
 
 Range = tuple[float, float]

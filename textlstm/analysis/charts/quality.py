@@ -7,7 +7,8 @@ import altair as alt
 from textlstm.analysis.charts.theme import Row, by_depth, ink, line, plot, tips
 from textlstm.analysis.figures import Figure, Table
 from textlstm.analysis.orders import cells_of, depths_in_order, settings_in_order, sizes_in_order
-from textlstm.analysis.summary import Comparison, SearchSummary
+from textlstm.analysis.summary import Comparison
+from textlstm.analysis.summary_beside import SearchSummary
 from textlstm.analysis.wording import (
     baseline_words,
     duration,
