@@ -16,6 +16,7 @@ from textlstm.recipe import validate
 from textlstm.results import Estimate, Run
 from textlstm.stats.paired import fold_difference, paired_difference
 from textlstm.stats.scores import (
+    THRESHOLD,
     accuracy_scores,
     brier_scores,
     debiased_calibration_errors,
@@ -170,7 +171,7 @@ def calibration_of(group: Group, *, bins: int = 10) -> CalibrationSummary:
     right: list[Floats] = []
     for fold in group.folds:
         if fold.labels.ndim == 2:
-            chosen = fold.probabilities >= 0.5
+            chosen = fold.probabilities >= THRESHOLD
             confidence.append(np.where(chosen, fold.probabilities, 1 - fold.probabilities).ravel())
             right.append((chosen == fold.labels).ravel().astype(np.float64))
         else:

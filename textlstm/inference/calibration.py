@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textlstm.errors import DataError, ModelError
-from textlstm.inference.decisions import THRESHOLD, probabilities_from_logits
+from textlstm.inference.decisions import probabilities_from_logits
 from textlstm.inference.model_files import CALIBRATION_NAME, weights_digest
+from textlstm.stats.scores import THRESHOLD
 
 Floats = NDArray[Any]
 

@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textlstm.errors import RecipeError
-
-THRESHOLD = 0.5
-"""A multi-label model gives every label whose probability is at least this."""
+from textlstm.stats.scores import THRESHOLD
 
 
 @dataclass(frozen=True)

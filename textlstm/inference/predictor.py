@@ -18,7 +18,6 @@ from textlstm.errors import DataError, ModelError, RecipeError
 from textlstm.inference.calibration import Calibration, read_calibration
 from textlstm.inference.classifiers import Classifier, average_windows, load_classifier
 from textlstm.inference.decisions import (
-    THRESHOLD,
     Prediction,
     check_decision,
     decide,
@@ -26,6 +25,7 @@ from textlstm.inference.decisions import (
     probabilities_from_logits,
 )
 from textlstm.inference.model_files import BATCH_ROWS, BATCH_TOKENS, Backend, ModelFiles, digest_model, find_model
+from textlstm.stats.scores import THRESHOLD
 from textlstm.text.encoding import Encoded, encode_by
 
 if TYPE_CHECKING:

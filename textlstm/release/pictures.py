@@ -13,6 +13,7 @@ from textlstm.analysis.figures import Figure
 from textlstm.analysis.summary import Comparison
 from textlstm.analysis.summary_beside import CalibrationSummary
 from textlstm.results import probability_array
+from textlstm.stats.scores import THRESHOLD
 
 CHARTS_FOLDER = "charts"
 BINS = 10
@@ -33,7 +34,7 @@ def reliability(table: pa.Table, *, layers: int, ece: float, bins: int = BINS) -
     chances = probability_array(table).astype(np.float64)
     labels = np.array(table["label"].to_pylist())
     if labels.ndim == 2:
-        confidence, right = np.maximum(chances, 1 - chances).ravel(), ((chances >= 0.5) == labels).ravel()
+        confidence, right = np.maximum(chances, 1 - chances).ravel(), ((chances >= THRESHOLD) == labels).ravel()
     else:
         confidence, right = chances.max(axis=1), chances.argmax(axis=1) == labels
     order = np.argsort(confidence, kind="stable")

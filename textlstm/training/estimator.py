@@ -13,10 +13,10 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from textlstm.errors import DataError
-from textlstm.inference.decisions import THRESHOLD
 from textlstm.inference.predictor import Predictor
 from textlstm.inference.torch_classifier import TorchClassifier
 from textlstm.recipe import validate
+from textlstm.stats.scores import THRESHOLD
 from textlstm.text.datasets import TextData
 from textlstm.text.splits import Split
 from textlstm.training.finetuning import train

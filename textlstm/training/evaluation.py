@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from rich.cells import cell_len
 
 from textlstm.errors import plain_text
-from textlstm.inference.decisions import THRESHOLD, probabilities_from_logits
+from textlstm.inference.decisions import probabilities_from_logits
 from textlstm.results import ClassMetrics, Estimate, SplitMetrics
 from textlstm.stats.intervals import bootstrap_sums, percentile_interval, wilson_interval
+from textlstm.stats.scores import THRESHOLD
 
 __all__ = ["ECE_BINS", "evaluate_predictions", "format_metrics", "probabilities_from_logits", "quick_scores"]
 

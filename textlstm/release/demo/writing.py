@@ -20,10 +20,10 @@ from typing import Any
 
 from textlstm.errors import ModelError, RunFolderError
 from textlstm.inference.calibration import read_calibration
-from textlstm.inference.decisions import THRESHOLD
 from textlstm.inference.model_files import INT8_NAME, find_model
 from textlstm.release.demo.libraries import LIBRARY_FILES, VENDOR_FOLDER, unreadable_parts, vendor_libraries
 from textlstm.release.privacy import refuse_private
+from textlstm.stats.scores import THRESHOLD
 
 _PAGE = ("demo.js", "demo.css")
 _FILES = r"index\.html|demo\.(js|css|json)|model\.onnx|tokenizer(_config)?\.json|README\.md"
