@@ -2,7 +2,8 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-# Processes of the quick tests; the slow ones need the machine for themselves.
+# Processes of the quick tests, each with one thread, since threads of several would wait for each other; the slow tests
+# need the machine for themselves.
 JOBS ?= 2
 READY := $(VENV)/.ready
 
@@ -14,7 +15,7 @@ quickstart: $(READY)  ## the main job on an embedded corpus: layers x data sizes
 install: $(READY)  ## the virtual environment alone
 
 test: $(READY)  ## the quick tests
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-all: $(READY)  ## every test that this machine can run
 	$(BIN)/python -m pytest -m ""

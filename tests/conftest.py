@@ -1,5 +1,7 @@
 """Texts with a planted rule, a recipe so small that a run takes a third of a second, and runs made without training."""
 
+import gc
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
@@ -46,6 +48,20 @@ def _planted(rows, seed):
 
 def _recipe(changes=None):
     return validate(TINY, origin="the tests").override(changes or {})
+
+
+def pytest_collection_finish():
+    """Take what is imported now out of garbage collections: accelerate asks for one after every training, and to walk
+    through all of torch and transformers takes as long as the training of a tiny stack."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_old_garbage():
+    """The same for what the tests before, in other files, have imported and kept."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
