@@ -12,6 +12,7 @@ import textlstm
 ROOT = Path(textlstm.__file__).parent
 FLOORS = [
     "errors",
+    "atomic_files",
     "results",
     "stats",
     "model",

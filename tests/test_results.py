@@ -21,8 +21,6 @@ from textlstm.results import (
     predictions_table,
     read_predictions,
     read_run,
-    replace_file,
-    replacing,
 )
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -119,24 +117,3 @@ def test_absent_and_damaged_files_are_said(tmp_path):
     (tmp_path / PREDICTIONS_FILE).write_bytes(b"PAR1 and then nothing")
     with pytest.raises(RunFolderError, match="should be a parquet file and is not"):
         read_predictions(tmp_path, "test")
-
-
-def test_writers_of_one_file_do_not_disturb_each_other(tmp_path):
-    path = tmp_path / "file"
-    with replacing(path) as first:
-        first.write_text("first")
-        with replacing(path) as second:
-            second.write_text("second")
-        replace_file(path, b"third")
-    assert path.read_text() == "first"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "file"
-    replace_file(path, b"old")
-    with pytest.raises(OSError, match="no room"), replacing(path) as partial:
-        partial.write_text("half")
-        raise OSError("no room")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]

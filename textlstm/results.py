@@ -7,10 +7,7 @@ finished), `predictions.parquet`, `recipe.yaml` and `environment.json`.
 from __future__ import annotations
 
 import json
-import os
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from textlstm.atomic_files import replace_file, replacing
 from textlstm.errors import RunFolderError, first_line
 
 RESULT_FILE = "result.json"
 PREDICTIONS_FILE = "predictions.parquet"
 RECIPE_FILE = "recipe.yaml"
 ENVIRONMENT_FILE = "environment.json"
-PARTIAL_FILES = "*.partial"
-"""What a writer that was killed may leave in a folder; it counts as nothing."""
 
 
 class _Record(BaseModel):
@@ -233,35 +229,6 @@ def write_run(folder: Path, run: Run, predictions: Mapping[str, pa.Table], recip
         options = {"compression": "zstd", "use_dictionary": ["split"], "write_page_checksum": True}
         pq.write_table(pa.concat_tables(tables), partial, **options)
     replace_file(folder / RESULT_FILE, run.model_dump_json(indent=1).encode())
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, whoever else writes it at the same time.
-
-    Args:
-        path: in a folder that exists; what is there is replaced.
-        content: the whole file.
-    """
-    with replacing(path) as partial:
-        partial.write_bytes(content)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give writers that take a path a temporary one, which takes the file's place when the block ends well.
-
-    Args:
-        path: in a folder that exists; what is there is replaced.
-
-    Yields:
-        A path beside it that no other process and no other call uses; nothing is left there after an error.
-    """
-    partial = path.with_name(f"{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def refuse_finished(folder: Path) -> None:

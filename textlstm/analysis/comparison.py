@@ -14,9 +14,9 @@ from textlstm.analysis.search import searches
 from textlstm.analysis.summary import SUMMARY_FILE, Comparison
 from textlstm.analysis.summary_beside import FailureSummary
 from textlstm.analysis.tables import write_results
+from textlstm.atomic_files import replace_file
 from textlstm.experiment.controls import CONTROL_WORDS
 from textlstm.experiment.openings import count_openings
-from textlstm.results import replace_file
 
 
 def compare_runs(folder: Path) -> Comparison:

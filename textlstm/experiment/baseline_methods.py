@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from textlstm.atomic_files import replacing
 from textlstm.experiment.linear import FitFeatures, LinearSettings, fit_linear, scaled_features, tfidf_features
 from textlstm.inference.frozen_encoder import Vectors, encode_frozen, encoder_digest, find_encoder
 from textlstm.recipe import Recipe
-from textlstm.results import replacing
 from textlstm.text.datasets import TextData
 from textlstm.text.protocol import UsedRows
 from textlstm.text.splits import Split

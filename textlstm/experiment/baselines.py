@@ -23,11 +23,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from textlstm.atomic_files import replace_file, replacing
 from textlstm.errors import DataError, RunFolderError
 from textlstm.experiment.baseline_methods import PLAIN_METHODS, Fitted, Method, methods_of
 from textlstm.experiment.openings import note_opening
 from textlstm.recipe import Recipe
-from textlstm.results import PREDICTIONS_FILE, SplitMetrics, predictions_table, replace_file, replacing
+from textlstm.results import PREDICTIONS_FILE, SplitMetrics, predictions_table
 from textlstm.text.datasets import TextData
 from textlstm.text.folds import with_fold
 from textlstm.text.protocol import UsedRows, use_rows

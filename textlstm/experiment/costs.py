@@ -15,10 +15,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from textlstm.atomic_files import replace_file
 from textlstm.errors import RunFolderError
 from textlstm.experiment.controls import setting_label
 from textlstm.experiment.plan import PlannedCell, read_plan
-from textlstm.results import RESULT_FILE, read_run, replace_file
+from textlstm.results import RESULT_FILE, read_run
 
 COST_FILE = "cost.json"
 BATCH_SIZES = (1, 32)

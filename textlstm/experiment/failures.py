@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
+from textlstm.atomic_files import PARTIAL_FILES, replace_file
 from textlstm.errors import NonFiniteLossError, TextLSTMError, TrainingError
-from textlstm.results import PARTIAL_FILES, replace_file
 
 FAILURE_FILE = "failure.json"
 

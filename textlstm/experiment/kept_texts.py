@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from textlstm.results import replacing
+from textlstm.atomic_files import replacing
 from textlstm.text.datasets import TextData
 
 TEXTS_FILE = "test_texts.parquet"

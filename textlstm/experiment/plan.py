@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from textlstm.atomic_files import replace_file
 from textlstm.errors import RunFolderError
 from textlstm.experiment.grid import Cell, DataFacts
 from textlstm.recipe import Recipe, validate
-from textlstm.results import replace_file
 from textlstm.text.archives import leads_out
 from textlstm.text.datasets import TextData
 

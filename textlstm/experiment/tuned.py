@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
+from textlstm.atomic_files import replace_file
 from textlstm.errors import RunFolderError
 from textlstm.experiment.grid import Cell, place_key
-from textlstm.results import Run, replace_file
+from textlstm.results import Run
 
 TUNED_FILE = "tuned.json"
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
-from textlstm.results import replace_file
+from textlstm.atomic_files import replace_file
 
 RESULT_FILE = "tune.json"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from textlstm.results import replacing
+from textlstm.atomic_files import replacing
 
 CACHE = "TEXTLSTM_CACHE_DIR"
 """The environment variable that names the folder of caches."""

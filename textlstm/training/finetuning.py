@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from transformers import PrinterCallback
 
+from textlstm.atomic_files import PARTIAL_FILES
 from textlstm.errors import NonFiniteLossError, RecipeError, TrainingError
 from textlstm.inference.torch_classifier import choose_device
 from textlstm.model import TextLSTMForSequenceClassification
 from textlstm.recipe import Recipe, validate
 from textlstm.recipe_files import load_recipe
-from textlstm.results import PARTIAL_FILES, Run, refuse_finished, write_run
+from textlstm.results import Run, refuse_finished, write_run
 from textlstm.text.datasets import TextData
 from textlstm.text.protocol import load_recipe_data
 from textlstm.text.streams import stream

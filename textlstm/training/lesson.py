@@ -20,20 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from textlstm.atomic_files import replace_file
 from textlstm.errors import RunFolderError
 from textlstm.inference.decisions import probabilities_from_logits
 from textlstm.inference.torch_classifier import choose_device
 from textlstm.recipe import Recipe, changed_keys
-from textlstm.results import (
-    RESULT_FILE,
-    Estimate,
-    Run,
-    SplitMetrics,
-    probability_array,
-    read_predictions,
-    read_run,
-    replace_file,
-)
+from textlstm.results import RESULT_FILE, Estimate, Run, SplitMetrics, probability_array, read_predictions, read_run
 from textlstm.stats.intervals import mean_interval
 from textlstm.stats.scores import right_answers
 from textlstm.text.datasets import TextData

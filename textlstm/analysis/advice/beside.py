@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from textlstm.analysis.advice.decision import Standing
 from textlstm.analysis.advice.session import Session, paired_seeds
 from textlstm.analysis.wording import duration, layers_words, points
+from textlstm.atomic_files import replace_file
 from textlstm.experiment.baseline_methods import Method, methods_of
 from textlstm.inference.frozen_encoder import find_encoder
-from textlstm.results import Estimate, replace_file
+from textlstm.results import Estimate
 from textlstm.stats.scores import right_answers
 from textlstm.stats.sequential import variance_factor
 from textlstm.text.protocol import UsedRows, use_rows

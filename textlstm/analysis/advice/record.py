@@ -15,10 +15,11 @@ from textlstm.analysis.advice.examples import MoreExamples
 from textlstm.analysis.advice.session import Session
 from textlstm.analysis.advice.words import answer_words, delta_words
 from textlstm.analysis.wording import duration, interval, layers_words, points
+from textlstm.atomic_files import replace_file
 from textlstm.recipe import Recipe
 from textlstm.recipe_arithmetic import stack_size
 from textlstm.recipe_keys import flatten
-from textlstm.results import Estimate, replace_file
+from textlstm.results import Estimate
 
 ADVICE_FILE = "advice.json"
 

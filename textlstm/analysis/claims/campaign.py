@@ -22,11 +22,11 @@ from textlstm.analysis.claims.record import (
     lay_down,
     state,
 )
+from textlstm.atomic_files import replace_file
 from textlstm.errors import RecipeError, TextLSTMError
 from textlstm.experiment.failures import failure_from
 from textlstm.recipe import Recipe
 from textlstm.recipe_files import load_recipe
-from textlstm.results import replace_file
 
 Tell = Callable[[str], None]
 Measure = Callable[..., Finding]

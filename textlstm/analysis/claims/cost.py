@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from textlstm.analysis.charts.claim_curves import by_depth_figure
 from textlstm.analysis.claims.effects import effect_over_seeds, number, weaker
 from textlstm.analysis.claims.finding import Effect, Finding
+from textlstm.atomic_files import replace_file
 from textlstm.errors import RecipeError
 from textlstm.recipe import Recipe
-from textlstm.results import replace_file
 
 if TYPE_CHECKING:
     from textlstm.model import TextLSTMConfig

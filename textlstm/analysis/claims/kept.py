@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from textlstm.atomic_files import replace_file
 from textlstm.errors import RunFolderError
-from textlstm.results import replace_file
 
 
 def kept(path: Path, fingerprint: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:

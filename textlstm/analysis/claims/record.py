@@ -12,9 +12,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from textlstm.analysis.claims.finding import Effect, Finding, Verdict
+from textlstm.atomic_files import replace_file
 from textlstm.errors import RunFolderError
 from textlstm.recipe import Recipe
-from textlstm.results import replace_file
 
 STATED_FILE = "stated.json"
 CLAIM_FILE = "claim.json"

@@ -13,9 +13,10 @@ import numpy as np
 
 from textlstm.analysis.diagnostics.gradients import reach_watch, watched_training
 from textlstm.analysis.diagnostics.reach import Reach
+from textlstm.atomic_files import replace_file
 from textlstm.errors import RecipeError, RunFolderError
 from textlstm.recipe import Recipe
-from textlstm.results import Run, replace_file
+from textlstm.results import Run
 from textlstm.text.datasets import TextData
 from textlstm.training.finetuning import Listener, finetune
 from textlstm.training.preparation import Prepared
