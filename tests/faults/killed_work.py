@@ -6,6 +6,7 @@ Every try is a fork of this process, which has imported everything and started n
 of an interpreter. Work notes each step in the log; a killer waits for some more of them, and for a part of a moment.
 """
 
+import gc
 import os
 import random
 import signal
@@ -79,6 +80,7 @@ def work(kind, folder, log):
 
 def kill_again_and_again(kind, folder, log, kills, seed):
     moments = random.Random(seed)
+    gc.freeze()  # or each child would copy all of this memory, page by page, when it collects garbage
     for number in range(kills + 1):
         child = os.fork()
         if child == 0:

@@ -82,7 +82,7 @@ def test_band_over_texts_covers_other_texts_and_the_one_without_does_not(by_seed
     rng = np.random.default_rng(5)
     studies, seeds, texts = 200, 10, 200
     with_texts, without = [], []
-    for _ in range(studies):
+    for study in range(studies):
         shared = rng.normal(scale=0.2, size=texts)
         by_text = shared + rng.normal(scale=0.1, size=(6, texts))
         scores = (
@@ -94,8 +94,9 @@ def test_band_over_texts_covers_other_texts_and_the_one_without_does_not(by_seed
         covariance = text_covariance(scores)
         wide = difference_band(means, zeros(means), sizes=SIZES, name="d", text_covariance=covariance)
         narrow = difference_band(means, zeros(means), sizes=SIZES, name="d")
-        [curve] = mean_curves(means[None], sizes=SIZES, names=["d"], text_covariance=[covariance])
-        assert curve == wide
+        if study < 20:
+            [curve] = mean_curves(means[None], sizes=SIZES, names=["d"], text_covariance=[covariance])
+            assert curve == wide
         assert wide.over_texts
         assert not narrow.over_texts
         with_texts.append(holds(wide, np.zeros(6)))

@@ -77,14 +77,21 @@ def test_profile_is_rliables_with_its_band(rliable):
     assert found.high == pytest.approx(bands["x"][1], abs=0.021)
 
 
-def test_intervals_are_rliables(rliable):
+def test_an_interval_is_rliables(rliable):
     from rliable import metrics
 
-    deep, shallow = figures((4, 10, 2)) + 0.5, figures((4, 8, 3))
+    deep = figures((4, 10, 2)) + 0.5
     _, middle = rliable.get_interval_estimates({"x": deep.T}, lambda s: np.array([metrics.aggregate_iqm(s)]), reps=4000)
     found = interquartile_mean(deep, resamples=4000)
     width = found.high - found.low
     assert (found.low, found.high) == pytest.approx((middle["x"][0, 0], middle["x"][1, 0]), abs=0.06 * width)
+
+
+@pytest.mark.slow  # rliable ranks anew for each of its resamples
+def test_an_interval_of_improvement_is_rliables(rliable):
+    from rliable import metrics
+
+    deep, shallow = figures((4, 10, 2)) + 0.5, figures((4, 8, 3))
     _, improved = rliable.get_interval_estimates(
         {"x": (deep.T, shallow.T)}, lambda a, b: np.array([metrics.probability_of_improvement(a, b)]), reps=2000
     )

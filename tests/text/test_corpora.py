@@ -31,14 +31,19 @@ NAMES = ("pydocs", *(f"{name}:{options}" for name, options in SMALL.items()))
 made = functools.cache(generate)
 
 
-@pytest.fixture(scope="module")
-def docs():
-    return made("pydocs")
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def docstrings():
-    return list(pydocs.read_docstrings())
+    """Those of this Python, read once: the corpus is made of these."""
+    read = pydocs.read_docstrings
+    kept = functools.cache(lambda: list(read()))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pydocs, "read_docstrings", lambda *library: read(*library) if library else iter(kept()))
+        yield kept
+
+
+@pytest.fixture(scope="module")
+def docs(docstrings):
+    return made("pydocs")
 
 
 def accuracy(vectorizer, train, test, labels):
@@ -200,7 +205,7 @@ def test_own_names_are_masked(text, module, masked):
 
 
 def test_no_text_mentions_its_own_module(docstrings):
-    for _, module, docstring in docstrings:
+    for _, module, docstring in docstrings():
         left = re.findall(r"[a-z]+", pydocs.mask_names(docstring, module).casefold())
         own = {part.casefold() for part in module.split(".") if not part.startswith("_")}
         assert own.isdisjoint(left)
@@ -210,7 +215,7 @@ def test_pydocs_baselines_say_that_names_do_not_give_the_label_away(docs, docstr
     splits, _ = docs
     train, test = splits["train"][0], splits["test"][0]
     labels = (splits["train"][1], splits["test"][1])
-    origin = {pydocs.mask_names(text, module).casefold(): (text, module) for _, module, text in docstrings}
+    origin = {pydocs.mask_names(text, module).casefold(): (text, module) for _, module, text in docstrings()}
 
     def unmasked(text):
         return origin[text.casefold()][0]
