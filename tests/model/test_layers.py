@@ -109,14 +109,21 @@ def test_reversing_twice_changes_nothing(lengths):
         assert torch.equal(turned[length:, row], x[length:, row])
 
 
-def test_the_step_loop_equals_the_fused_kernel():
+def test_the_step_loop_equals_the_fused_kernel_in_states_and_gradients():
     torch.manual_seed(0)
     layer = make_layer(3, 4)
-    x, lengths = torch.randn(3, 5, 3), torch.tensor([5, 2, 4])
-    fused = layer(x, lengths)
+    x, lengths = torch.randn(3, 5, 3, requires_grad=True), torch.tensor([5, 2, 4])
+    towards = torch.randn(3, 5, 8)
+
+    def read():
+        states = layer(x, lengths)
+        return [states, *torch.autograd.grad((states * towards).sum(), [x, *layer.parameters()])]
+
+    fused = read()
     # The same functions, tanh and sigmoid, without the kernel.
-    layer._run_fused = lambda x, weights: layer._run_steps(x, weights)[0]
-    torch.testing.assert_close(layer(x, lengths), fused, atol=1e-6, rtol=0)
+    layer._run_fused = lambda x, weights: layer._run_steps([x], [weights])[0].squeeze(1)
+    for stepped, whole in zip(read(), fused, strict=True):
+        torch.testing.assert_close(stepped, whole, atol=2e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ class TextLSTMConfig(PreTrainedConfig):
     pooling: Literal["last", "mean", "max", "attention", "concat", "layer_mix"] = "max"
     """How a text's states become one vector: last state of each direction, mean, max, attention, concat (last, mean and max), or layer_mix (mean and max of a learned mixture of all layers)."""  # noqa: E501
     activation: str | list[str] = "tanh"
-    """Activation of the cell, one name or one for each layer: tanh, relu, leaky_relu, thresholded_relu, elu, softsign, softplus, sigmoid or hard_sigmoid; anything but tanh leaves the fused kernel and is several times slower."""  # noqa: E501
+    """Activation of the cell, one name or one for each layer: tanh, relu, leaky_relu, thresholded_relu, elu, softsign, softplus, sigmoid or hard_sigmoid; anything but tanh leaves the fused kernel and takes up to 2.5 times as long."""  # noqa: E501
     gate_activation: str | list[str] = "sigmoid"
     """Activation of the gates, one name or one for each layer: sigmoid or hard_sigmoid (which leaves the fused kernel)."""  # noqa: E501
 
