@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ def run_claims(
         full: whether a verdict is asked for, which takes longer than a preview.
         settings: of `--set`; "data=X" stands for "data.source=X".
         dry_run: print what would be measured, and measure nothing.
-        as_json: print `claim.json` or `all.json`.
+        as_json: print `claim.json` or `all.json`, or the plans of a dry run.
         quiet: no progress.
         command: repeats this.
 
@@ -49,7 +50,7 @@ def run_claims(
     assert recipe.claim is not None  # noqa: S101 - asked with claims only
     changes = dict(parse_override(text) for text in settings or [])
     if dry_run:
-        _show_plans(recipe, full=full, changes=changes)
+        _show_plans(recipe, full=full, changes=changes, as_json=as_json)
         return
     folder = opt.writable_folder(out or Path("runs") / _folder_name(recipe, changes))
     from textlstm.analysis.claims.campaign import run_all_claims, run_claim
@@ -96,36 +97,62 @@ def _folder_name(recipe: Recipe, changes: dict[str, Any]) -> Path:
     return Path(f"{recipe.name}-{words.strip('-.') or 'data'}")
 
 
-def _show_plans(recipe: Recipe, *, full: bool, changes: dict[str, Any]) -> None:
-    """Print plan, hash and minutes of a claim, or of all."""
+def _show_plans(recipe: Recipe, *, full: bool, changes: dict[str, Any], as_json: bool) -> None:
+    """Print cells and minutes of a claim, or of all, for the preview and for --full, and what would be laid down."""
     from textlstm.analysis.claims.campaign import CLAIMS
     from textlstm.analysis.claims.planning import plan_claim
 
     assert recipe.claim is not None  # noqa: S101 - asked with claims only
     chosen = [load_recipe(f"claims/{name}") for name in CLAIMS] if recipe.claim.name == ALL else [recipe]
-    plans = [plan_claim(one, full=full, settings=changes) for one in chosen]
+    pairs = [[plan_claim(one, full=plan, settings=changes) for plan in (False, True)] for one in chosen]
+    if as_json:
+        typer.echo(json.dumps([_plan_record(plan) for pair in pairs for plan in pair], indent=1))
+        return
     _print_rows(
-        "full" if full else "preview",
-        ["claim", "seeds", "threshold", "runs", "minutes", "hash"],
-        [_plan_row(plan) for plan in plans],
+        "What would be measured",
+        ["claim", "plan", "seeds", "runs", "minutes", "processor minutes"],
+        [_plan_row(plan) for pair in pairs for plan in pair],
     )
-    for plan in plans:
-        typer.echo(f"{plan.recipe.name}: {plan.statement.statement}\n  {plan.statement.estimand}")
+    for pair in pairs:
+        plan = pair[full]
+        stated = plan.statement
+        typer.echo(f"\n{plan.recipe.name}: {stated.statement}\n  Estimated: {stated.estimand}")
+        typer.echo(f"  Threshold: {stated.threshold:g} {stated.unit}. Hash of the {_plan_name(plan)}: {stated.hash}.")
+        typer.echo(f"  Cells of the {_plan_name(plan)}: {plan.cells}.")
         for note in plan.notes:
             typer.echo(f"  {note}")
-    typer.echo("Minutes are estimated for training every run of the grid to its last planned epoch.")
+    typer.echo(
+        "\nRuns are models to train, at most. Minutes are estimates, good to a factor of two or so, for processors that"
+        " have nothing else to do; runs go side by side where there are several."
+    )
+
+
+def _plan_name(plan: ClaimPlan) -> str:
+    return "preview" if plan.statement.preview else "--full"
 
 
 def _plan_row(plan: ClaimPlan) -> list[str]:
-    stated = plan.statement
     return [
-        plan.recipe.name,
-        str(len(stated.seeds)),
-        f"{stated.threshold:g} {stated.unit}",
+        plan.recipe.name if plan.statement.preview else "",
+        _plan_name(plan),
+        str(len(plan.statement.seeds)),
         f"{plan.runs:,}",
-        f"{plan.minutes:.0f}",
-        stated.hash,
+        f"{plan.minutes:.1f}",
+        f"{plan.processor_minutes:.1f}",
     ]
+
+
+def _plan_record(plan: ClaimPlan) -> dict[str, Any]:
+    """A plan in plain values; `when` belongs to a run that begins."""
+    return {
+        "claim": plan.recipe.name,
+        **plan.statement.model_dump(mode="json", exclude={"when"}),
+        "cells": plan.cells,
+        "runs": plan.runs,
+        "minutes": round(plan.minutes, 2),
+        "processor_minutes": round(plan.processor_minutes, 2),
+        "notes": plan.notes,
+    }
 
 
 def _print_rows(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

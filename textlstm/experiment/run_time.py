@@ -6,13 +6,15 @@ from textlstm.recipe import Recipe
 from textlstm.recipe_arithmetic import stack_size
 from textlstm.text.protocol import validation_rows
 
-# Measured at hidden 64 and 128 on one thread of an AVX-512 core: seconds a token outside and inside the products.
+# Measured at hidden 48 to 128 on one thread of an AVX-512 core: seconds a token outside and inside the products, and
+# what an update, and a time step of one layer and direction, take whatever their size (most of it for short texts).
 _SECONDS_PER_TOKEN, _SECONDS_PER_FLOP = 2.4e-6, 4.5e-11
-_START_SECONDS = 0.5  # drawing rows, making the model, scoring
+_SECONDS_PER_UPDATE, _SECONDS_PER_STEP = 5e-3, 1.6e-4
+_START_SECONDS = 1.0  # drawing rows, making the model, scoring
 
 
 def run_seconds(recipe: Recipe, *, labels: int, mean_tokens: float, num_labels: int) -> float:
-    """Estimate a run's seconds: rows that go through training, times tokens, times the cost of a token.
+    """Estimate a run's seconds: updates, changed copies of the texts included, times the cost of one.
 
     Args:
         recipe: of one run.
@@ -21,13 +23,34 @@ def run_seconds(recipe: Recipe, *, labels: int, mean_tokens: float, num_labels: 
         num_labels: outputs of the classifier.
 
     Returns:
-        Seconds on one thread, right to the order of magnitude.
+        Seconds on one thread, good to a factor of two or so.
     """
     held_out = validation_rows(labels)
     training, rows = recipe.training, labels - held_out
-    updates = max(training.epochs * rows / training.batch_size, training.min_updates)
-    tokens = updates * training.batch_size * training.update_share * mean_tokens
-    flops = stack_size(recipe, num_labels=num_labels).flops_per_token
+    copies = recipe.augmentation.copies
+    if copies == "auto":
+        from textlstm.text.augmentation import copies_for
+
+        copies = copies_for(rows)
+    updates = max(training.epochs * rows * (1 + copies) / training.batch_size, training.min_updates)
     # A forward pass over validation each epoch costs a third of training.
     scored = 1 + held_out / (3 * max(rows, 1))
-    return _START_SECONDS + tokens * scored * (_SECONDS_PER_TOKEN + _SECONDS_PER_FLOP * flops)
+    once = update_seconds(recipe, tokens=mean_tokens, num_labels=num_labels)
+    return _START_SECONDS + updates * training.update_share * scored * once
+
+
+def update_seconds(recipe: Recipe, *, tokens: float, num_labels: int) -> float:
+    """Estimate what one update takes.
+
+    Args:
+        recipe: of one run; its depth, widths and batch size are read.
+        tokens: of a text.
+        num_labels: outputs of the classifier.
+
+    Returns:
+        Seconds on one thread.
+    """
+    steps = tokens * recipe.model.num_layers * (2 if recipe.model.bidirectional else 1)
+    flops = stack_size(recipe, num_labels=num_labels).flops_per_token
+    a_token = _SECONDS_PER_TOKEN + _SECONDS_PER_FLOP * flops
+    return _SECONDS_PER_UPDATE + _SECONDS_PER_STEP * steps + recipe.training.batch_size * tokens * a_token

@@ -175,7 +175,8 @@ def test_a_claim_is_measured_and_resumed(texts_csv, tmp_path, monkeypatch):
     again = measure(recipe, tmp_path, seeds=2, preview=True, tell=lambda _: None)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     np.testing.assert_equal(again.effect, first.effect)
-    assert len(planned_work(recipe)) == 3 * 2 * 3 + 3 * 2
+    rates = len(read_options(recipe).learning_rates)
+    assert len(planned_work(recipe)) == 3 * rates + 3 * 2 * 3 + 3 * 2
     assert {effect.unit for effect in first.others} == {"doublings", "points a level"}
     for chart in first.charts:
         assert chart.spec(validate=True)

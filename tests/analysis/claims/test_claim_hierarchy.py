@@ -38,6 +38,7 @@ def planted(monkeypatch, tmp_path, *, trained, untrained):
             **found,
         }
 
+    monkeypatch.setattr(hierarchy, "choose_workers", lambda **_: (1, None))
     monkeypatch.setattr(hierarchy, "load_recipe_data", lambda _: None)
     monkeypatch.setattr(hierarchy, "with_test_split", lambda data: data)
     monkeypatch.setattr(hierarchy, "_probe_seed", probe_seed)

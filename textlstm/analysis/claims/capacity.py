@@ -30,7 +30,6 @@ from textlstm.text.protocol import load_recipe_data
 
 ENDS = {"saturated": "at saturation", "fixed": "at a fixed end"}
 """When a stack is looked at, in words."""
-_SECONDS_PER_TOKEN = 2e-6  # of a layer in training, on one thread of an AVX-512 core
 
 
 def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Callable[[str], None]) -> Finding:
@@ -105,15 +104,20 @@ def planned_work(recipe: Recipe) -> list[float]:
         DataError: ListOps cannot be generated as the options say.
         RecipeError: an option is wrong.
     """
+    from textlstm.experiment.run_time import update_seconds
+
     options, depths = read_options(recipe), sorted(set(recipe.grid.layers or []))
-    tokens = recipe.training.batch_size * recipe.tokenizer.max_length
-    rungs = [
-        options.fixed_updates * tokens * stack.layers * _SECONDS_PER_TOKEN
-        for stack in set(stacks_of(recipe, depths).values())
-        for _ in recipe.seeds
-        for _ in options.ladder
-    ]
-    return rungs + grid_work(nested_recipe(recipe, options.nesting), {OWN: {}})
+    plain = recipe.model_copy(update={"claim": None}).override({"grid": {}})
+    seconds = []
+    for stack in dict.fromkeys(stacks_of(recipe, depths).values()):
+        widths = list(stack.widths) if isinstance(stack.widths, tuple) else stack.widths
+        one = plain.override({"model.num_layers": stack.layers, "model.hidden_size": widths})
+        once = update_seconds(one, tokens=recipe.tokenizer.max_length, num_labels=2)
+        seconds += [options.fixed_updates * once] * len(options.learning_rates)
+        # Rungs that are fitted end about there; the one that is not, after which a climb ends, goes to the cut.
+        rungs = [options.fixed_updates * once] * (len(options.ladder) - 1) + [options.most_updates * once]
+        seconds += rungs * len(recipe.seeds)
+    return seconds + grid_work(nested_recipe(recipe, options.nesting), {OWN: {}})
 
 
 def read_options(recipe: Recipe) -> Options:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 BATCH_SIZES = (1, 32)
-_ROUNDS = 12
+_ROUNDS, _ANSWERS = 12, 100
 _WARM_UP = 3
 _TIMES = {
     "training": "a training step",
@@ -106,6 +106,39 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     )
 
 
+def planned_seconds(recipe: Recipe) -> float:
+    """Estimate what timing takes.
+
+    Args:
+        recipe: as it is carried out.
+
+    Returns:
+        Seconds, by the estimates of training; an answer takes a third of a training step of as many texts.
+
+    Raises:
+        DataError: the data cannot be read.
+    """
+    from textlstm.analysis.claims.grids import planned_data
+    from textlstm.experiment.run_time import update_seconds
+    from textlstm.experiment.plan import data_facts
+
+    facts = data_facts(planned_data(recipe), recipe)
+    rounds = {recipe.training.batch_size: float(_WARM_UP + _ROUNDS)}
+    for size in BATCH_SIZES:
+        rounds[size] = rounds.get(size, 0.0) + (_WARM_UP + _ANSWERS) / 3
+    return sum(
+        times
+        * update_seconds(
+            recipe.override({"model.num_layers": layers, "training.batch_size": size}),
+            tokens=facts.mean_tokens,
+            num_labels=facts.num_labels,
+        )
+        for size, times in rounds.items()
+        for layers in recipe.grid.layers or []
+        for _ in recipe.seeds
+    )
+
+
 def _configs(recipe: Recipe, data: TextData, depths: Sequence[int]) -> tuple[dict[int, TextLSTMConfig], int]:
     """Make each depth's configuration for the data, and the mean length of a text."""
     from textlstm.training.preparation import build_config, prepare
@@ -124,7 +157,8 @@ def _repeat(
     from textlstm.inference.latency import measure_latency
 
     named = {str(layers): config for layers, config in configs.items()}
-    latency = measure_latency(named, tokens=tokens, batch_sizes=BATCH_SIZES, threads=recipe.threads, seconds=5.0)
+    how: dict[str, Any] = {"tokens": tokens, "threads": recipe.threads, "repeats": _ANSWERS, "seconds": 5.0}
+    latency = measure_latency(named, batch_sizes=BATCH_SIZES, **how)
     seconds, memory = _time_training(recipe, configs, tokens=tokens, seed=seed)
     return {
         "training": seconds,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,10 @@ from textlstm.experiment.failures import Failure
 from textlstm.experiment.grid import Cell, plan_cells, plan_tuned
 from textlstm.experiment.sweep import Sweep, run_grid
 from textlstm.experiment.tuned import chosen_trials, keep_choice
-from textlstm.recipe import Recipe
+from textlstm.recipe import Recipe, validate
 from textlstm.results import Run
+from textlstm.text.datasets import TextData
+from textlstm.text.protocol import load_recipe_data
 
 Floats = NDArray[np.float64]
 Variants = Mapping[str, Mapping[str, Any]]
@@ -31,12 +35,15 @@ OWN = "as it stands"
 """Name of the variant that changes nothing."""
 
 
-def claim_campaign(recipe: Recipe, variants: Variants | None = None) -> tuple[Campaign, list[tuple[str, Cell]]]:
+def claim_campaign(
+    recipe: Recipe, variants: Variants | None = None, *, loaded: TextData | None = None
+) -> tuple[Campaign, list[tuple[str, Cell]]]:
     """Lay out a claim's runs.
 
     Args:
         recipe: with its grid.
         variants: settings that are compared; the recipe's own where None.
+        loaded: the recipe's data, where they are read already.
 
     Returns:
         The recipe's campaign with its data, and every cell with the name of its variant, all of one seed before the
@@ -48,7 +55,7 @@ def claim_campaign(recipe: Recipe, variants: Variants | None = None) -> tuple[Ca
     """
     if recipe.grid.folds:
         raise RecipeError("A claim is measured on one test split, and grid.folds asks for several; leave it out.")
-    campaign = prepare_campaign(recipe.model_copy(update={"claim": None}))
+    campaign = prepare_campaign(recipe.model_copy(update={"claim": None}), loaded)
     return campaign, plan_variants(recipe, campaign, variants or {OWN: {}})
 
 
@@ -80,6 +87,26 @@ def plan_variants(recipe: Recipe, campaign: Campaign, variants: Variants) -> lis
     return cells
 
 
+def planned_data(recipe: Recipe) -> TextData:
+    """Read data for planning alone; the plans of all claims on the same data read it once.
+
+    Args:
+        recipe: its `data:` part is read.
+
+    Returns:
+        All splits, as they were when this was first asked.
+
+    Raises:
+        DataError: the data cannot be read.
+    """
+    return _data_of(recipe.data.model_dump_json())
+
+
+@lru_cache(maxsize=12)  # recall at each distance, two of listops, and the user's
+def _data_of(part: str) -> TextData:
+    return load_recipe_data(validate({"name": "plan", "data": json.loads(part)}, origin="the recipe"))
+
+
 def grid_work(recipe: Recipe, variants: Variants) -> list[float]:
     """Estimate what a claim's grid takes.
 
@@ -94,7 +121,7 @@ def grid_work(recipe: Recipe, variants: Variants) -> list[float]:
         DataError: the data cannot be read, or a size does not fit it.
         RecipeError: a variant does not fit the recipe.
     """
-    _, cells = claim_campaign(recipe, variants)
+    _, cells = claim_campaign(recipe, variants, loaded=planned_data(recipe))
     runs = {cell.path: cell.work for _, cell in cells}
     if "tuned" in recipe.grid.controls:
         searched = [cell for _, cell in cells if cell.others.get("trial") == 0]

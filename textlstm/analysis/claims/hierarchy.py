@@ -9,6 +9,10 @@ states that have passed through more layers hold less of a word and more of its 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +24,7 @@ from textlstm.analysis.claims.finding import Effect, Finding
 from textlstm.analysis.claims.kept import kept
 from textlstm.analysis.figures import Figure
 from textlstm.errors import DataError, RecipeError
+from textlstm.experiment.capacity import choose_workers
 from textlstm.recipe import Recipe
 from textlstm.stats.intervals import mean_interval
 from textlstm.text.protocol import load_recipe_data, with_test_split
@@ -34,7 +39,7 @@ MOST_TEXTS, MOST_TOKENS = 2000, 3000
 
 
 def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Callable[[str], None]) -> Finding:
-    """Train stacks of one depth, and probe each beside an untrained one.
+    """Train stacks of one depth, and probe each beside an untrained one, side by side where there are processors.
 
     Args:
         recipe: `model.num_layers` is the depth, three or more; probes look at the test texts.
@@ -56,21 +61,29 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
             f"The hierarchy claim needs {FEWEST_LAYERS} layers or more to tell an order, and model.num_layers is"
             f" {depth}; set model.num_layers={FEWEST_LAYERS}."
         )
-    data: list[TextData] = []
-
-    def one(seed: int) -> dict[str, Any]:
-        if not data:
-            data.append(with_test_split(load_recipe_data(recipe)))
-        return _probe_seed(recipe.override({"seed": seed}), data[0])
-
     found: list[dict[str, Any]] = []
-    for number, seed in enumerate(recipe.seeds[:seeds], start=1):
-        found.append(kept(folder / f"seed={seed}.json", recipe.fingerprint(), lambda seed=seed: one(seed)))  # type: ignore[misc] # mypy cannot type a lambda's default
-        tell(
-            f"hierarchy: seed {number} of {seeds}, test accuracy {100 * found[-1]['accuracy']:.1f} %, abstract facts"
-            f" moved by {found[-1]['gained']:+.2f} layers"
-        )
+    workers = min(choose_workers(threads=recipe.threads, device=recipe.device)[0], seeds)
+    probe = partial(_kept_seed, recipe=recipe, folder=folder)
+    with ExitStack() as pools:
+        spread: Any = map
+        if workers > 1:
+            spread = pools.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn"))).map
+        for number, figures in enumerate(spread(probe, recipe.seeds[:seeds]), start=1):
+            found.append(figures)
+            tell(
+                f"hierarchy: seed {number} of {seeds}, test accuracy {100 * figures['accuracy']:.1f} %, abstract facts"
+                f" moved by {figures['gained']:+.2f} layers"
+            )
     return _finding(found, depth)
+
+
+def _kept_seed(seed: int, *, recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """Probe one seed, or read what was probed before."""
+
+    def probe() -> dict[str, Any]:
+        return _probe_seed(recipe.override({"seed": seed}), with_test_split(load_recipe_data(recipe)))
+
+    return kept(folder / f"seed={seed}.json", recipe.fingerprint(), probe)
 
 
 def _probe_seed(recipe: Recipe, data: TextData) -> dict[str, Any]:

@@ -1,16 +1,44 @@
-"""What a claim would measure: its plan and the user's settings applied, and how long that takes, for `--dry-run`."""
+"""What a claim would measure: its plan and the user's settings applied, and how long that takes, for `--dry-run`.
+
+Seconds are those of an idle processor. Trainings of a grid go side by side; what one process does alone (probes, timed
+steps) is told apart, since a second processor does not shorten it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textlstm.analysis.claims.record import Statement, state
+from textlstm.analysis.wording import setting_words
 from textlstm.errors import RecipeError
 from textlstm.recipe import Recipe
 
+if TYPE_CHECKING:
+    from textlstm.text.datasets import TextData
+
 _OF_THE_OLD_DATA = ("mirror", "config", "revision", "text_columns", "label_column", "label_names", "label_separator")
+
+
+_START_SECONDS = 5.0  # of a process: importing torch and transformers, reading the data
+_PROBE_SECONDS = 1.5  # of one fact at one level, its control task included
+_TRANSFER_SECONDS = 4.0  # of the probes of one stack, an untrained one and the mean of embeddings, for every penalty
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a claim takes.
+
+    Attributes:
+        runs: seconds of each training that goes beside others.
+        alone: seconds of what one process does by itself.
+        trained_alone: models that are trained in that.
+    """
+
+    runs: list[float]
+    alone: float = 0.0
+    trained_alone: int = 0
 
 
 @dataclass(frozen=True)
@@ -20,20 +48,28 @@ class ClaimPlan:
     Attributes:
         recipe: as it is carried out.
         statement: what would be laid down.
+        cells: what is crossed with what, in words.
         runs: models that would be trained, at most.
-        minutes: estimated time of that on this machine.
+        processor_minutes: estimated time of one idle processor.
+        minutes: the same on this machine, where trainings go side by side.
         notes: what was fitted to the data.
     """
 
     recipe: Recipe
     statement: Statement
+    cells: str
     runs: int
+    processor_minutes: float
     minutes: float
     notes: list[str]
 
 
 def planned_recipe(
-    recipe: Recipe, *, full: bool, settings: Mapping[str, Any] | None = None
+    recipe: Recipe,
+    *,
+    full: bool,
+    settings: Mapping[str, Any] | None = None,
+    read: Callable[[Recipe], TextData] | None = None,
 ) -> tuple[Recipe, list[str]]:
     """Apply a claim's plan, and then what the user has set, which wins.
 
@@ -42,6 +78,7 @@ def planned_recipe(
         full: whether `full` is the plan, else `preview`.
         settings: recipe keys by dotted name; "data" stands for "data.source", and another source takes nothing over
             that belongs to the recipe's own.
+        read: reads the data that sizes are fitted to; `load_recipe_data` when None.
 
     Returns:
         The recipe as it is carried out, and sentences on what was fitted to the data.
@@ -65,17 +102,17 @@ def planned_recipe(
         changes = {"data.source": source, **{f"data.{key}": None for key in _OF_THE_OLD_DATA}, **changes}
     chosen = chosen.override(changes)
     if source is not None and not recipe.claim.keeps_data and "grid.sizes" not in changes:
-        chosen = _fit_sizes(chosen, notes)
+        chosen = _fit_sizes(chosen, notes, read)
     return chosen, notes
 
 
-def _fit_sizes(recipe: Recipe, notes: list[str]) -> Recipe:
+def _fit_sizes(recipe: Recipe, notes: list[str], read: Callable[[Recipe], TextData] | None) -> Recipe:
     """Leave out the sizes that the user's data cannot give."""
     from textlstm.text.protocol import load_recipe_data, with_test_split
 
     if not any(isinstance(size, int) for size in recipe.grid.sizes or []):
         return recipe
-    rows = len(with_test_split(load_recipe_data(recipe)).splits["train"])
+    rows = len(with_test_split((read or load_recipe_data)(recipe)).splits["train"])
     sizes = list(recipe.grid.sizes or [])
     kept = [size for size in sizes if isinstance(size, str) or size <= rows]
     if kept == sizes:
@@ -101,34 +138,73 @@ def plan_claim(recipe: Recipe, *, full: bool, settings: Mapping[str, Any] | None
         RecipeError: the recipe puts no claim to the test, or a setting does not fit.
         DataError: the data cannot be read, or a size does not fit it.
     """
+    from textlstm.analysis.claims.grids import planned_data
     from textlstm.experiment.capacity import choose_workers
 
-    chosen, notes = planned_recipe(recipe, full=full, settings=settings)
+    chosen, notes = planned_recipe(recipe, full=full, settings=settings, read=planned_data)
     statement = state(chosen, preview=not full)
-    seconds = _work(chosen)
-    workers = choose_workers(threads=chosen.threads, device=chosen.device)[0]
-    return ClaimPlan(chosen, statement, len(seconds), sum(seconds) / workers / 60, notes)
+    work = _work(chosen)
+    workers = choose_workers(threads=chosen.threads, device=chosen.device)[0] if work.runs else 0
+    started = work.alone + _START_SECONDS
+    return ClaimPlan(
+        recipe=chosen,
+        statement=statement,
+        cells=_cells(chosen),
+        runs=len(work.runs) + work.trained_alone,
+        processor_minutes=(started + sum(work.runs) + workers * _START_SECONDS) / 60,
+        minutes=(started + (sum(work.runs) / workers + _START_SECONDS if workers else 0.0)) / 60,
+        notes=notes,
+    )
 
 
-def _work(recipe: Recipe) -> list[float]:
-    """Estimated seconds of each training of a claim."""
+def _cells(recipe: Recipe) -> str:
+    """Say what is crossed with what."""
+    from textlstm.analysis.claims.grids import OWN
+
+    claim, grid = recipe.claim, recipe.grid
+    assert claim is not None  # noqa: S101 - planned_recipe has refused it
+    parts = {"layers": grid.layers or [recipe.model.num_layers]}
+    if claim.name not in ("cost", "capacity"):  # neither trains on labels of the data
+        parts["labels"] = [f"{size:,}" if isinstance(size, int) else size for size in grid.sizes or [recipe.data.size]]
+    if len(grid.controls) > 1:
+        parts["controls"] = [setting_words(name) for name in grid.controls]
+    if claim.variants:
+        parts["settings"] = [OWN, *claim.variants]
+    parts |= {key.replace("_", " "): value for key, value in claim.options.items() if isinstance(value, list)}
+    parts |= {key.replace("_", " "): [value] for key, value in claim.options.items() if type(value) is int}
+    parts["seeds"] = recipe.seeds
+    return "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in parts.items())
+
+
+def _work(recipe: Recipe) -> Work:
+    """Estimate what a claim takes."""
     from textlstm.analysis.claims.grids import OWN, grid_work
 
     claim = recipe.claim
     assert claim is not None  # noqa: S101 - planned_recipe has refused it
     match claim.name:
-        case "cost":  # trains nothing to an end
-            return []
+        case "cost":
+            from textlstm.analysis.claims.cost import planned_seconds
+
+            return Work([], planned_seconds(recipe))
         case "capacity":
             from textlstm.analysis.claims.capacity import planned_work
 
-            return planned_work(recipe)
+            return Work(planned_work(recipe))
         case "long-range":
             from textlstm.analysis.claims.long_range import planned_work
 
-            return planned_work(recipe)
+            return Work(planned_work(recipe))
         case "tuning":
             from textlstm.analysis.claims.tuning import planned_work
 
-            return planned_work(recipe)
-    return grid_work(recipe, {OWN: {}, **claim.variants})
+            return Work(planned_work(recipe))
+    runs = grid_work(recipe, {OWN: {}, **claim.variants})
+    if claim.name == "hierarchy":  # each is probed at every level beside an untrained stack
+        facts = 7 if recipe.data.source.startswith("listops") else 4
+        probes = 2 * facts * (recipe.model.num_layers + 1) * _PROBE_SECONDS
+        return Work([seconds + probes for seconds in runs])
+    if claim.name == "representations":
+        learned = grid_work(recipe.override({"grid.controls": ["matched_parameters"]}), {OWN: {}})
+        return Work(runs, sum(learned) + len(learned) * _TRANSFER_SECONDS, len(learned))
+    return Work(runs)

@@ -17,7 +17,7 @@ import numpy as np
 
 from textlstm.analysis.claims.effects import weakest_link
 from textlstm.analysis.claims.finding import Effect, Finding
-from textlstm.analysis.claims.grids import claim_campaign, plan_variants, train_cells
+from textlstm.analysis.claims.grids import claim_campaign, plan_variants, planned_data, train_cells
 from textlstm.analysis.claims.random_search import (
     Options,
     Trials,
@@ -35,6 +35,7 @@ from textlstm.experiment.search_space import RandomSpace, random_settings
 from textlstm.recipe import Recipe
 from textlstm.results import Run
 from textlstm.stats.search import expected_chosen
+from textlstm.text.datasets import TextData
 
 _TIE = 1e-6  # of equal validation accuracy the lower log loss decides
 _PER_LAYER = "layer by layer "
@@ -118,7 +119,7 @@ def planned_work(recipe: Recipe) -> list[float]:
         DataError: the data cannot be read, or a size does not fit it.
         RecipeError: an option is wrong.
     """
-    _, planned = plan_search(recipe, read_options(recipe))
+    _, planned = plan_search(recipe, read_options(recipe), loaded=planned_data(recipe))
     return [cell.work * (_SLOWER if name.startswith(_PER_LAYER) else 1) for name, cell in planned]
 
 
@@ -169,12 +170,15 @@ def read_options(recipe: Recipe) -> Options:
     )
 
 
-def plan_search(recipe: Recipe, options: Options) -> tuple[Campaign, list[tuple[str, Cell]]]:
+def plan_search(
+    recipe: Recipe, options: Options, *, loaded: TextData | None = None
+) -> tuple[Campaign, list[tuple[str, Cell]]]:
     """Lay the trials out: other draws for each seed, the same for all depths.
 
     Args:
         recipe: with depths, one size and seeds.
         options: of the claim.
+        loaded: the recipe's data, where they are read already.
 
     Returns:
         The campaign with its data, and each trial's cell with the trial's name, all of one seed before the next.
@@ -191,7 +195,7 @@ def plan_search(recipe: Recipe, options: Options) -> tuple[Campaign, list[tuple[
             "The tuning claim compares two depths or more at one size, under the control fixed_width; set grid.layers,"
             " grid.sizes and grid.controls."
         )
-    campaign, _ = claim_campaign(recipe)
+    campaign, _ = claim_campaign(recipe, loaded=loaded)
     size = (recipe.grid.sizes or ["full"])[0]
     labels = campaign.facts.train_rows if isinstance(size, str) else size
     if not validation_rows(labels) and not (size == "full" and campaign.facts.given_validation):
