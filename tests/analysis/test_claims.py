@@ -132,6 +132,7 @@ def test_a_claim_leaves_its_statement_its_json_and_its_page(tmp_path, fake, full
     for part in ("The price.", report.stated.hash, "A cheaper layer.", "&lt;b&gt;dearer", "&lt;i&gt;", "1 points"):
         assert part in page
     assert "<b>dearer" not in page
+    assert {path.name for path in (folder / "charts").iterdir()} == {"effects.svg", "effects.png"}
 
 
 def test_a_threshold_that_was_moved_afterwards_is_told(tmp_path, fake):

@@ -51,7 +51,9 @@ def test_a_dry_run_shows_both_plans_and_what_would_be_laid_down(folder, succeed)
 
 
 def test_copies_of_texts_take_their_time():
-    plain = load_recipe("claims/data-hunger").override({"grid.sizes": [2000, 4000], "grid.seeds": 1})
+    plain = load_recipe("claims/data-hunger").override(
+        {"data.source": LONG, "grid.sizes": [2000, 4000], "grid.seeds": 1}
+    )
     more = plain.override({"claim.variants": {"augmentation": {"augmentation.copies": 4}}})
     seconds = [sum(planning._work(one).runs) for one in (plain.override({"claim.variants": {}}), plain, more)]
     assert seconds[0] * 2 < seconds[1] < seconds[2]

@@ -112,6 +112,30 @@ def write_whole(path: Path, text: str) -> None:
     partial.replace(path)
 
 
+def write_pictures(vectors: Mapping[str, str], folder: Path) -> list[Path]:
+    """Write charts as SVG and PNG; pictures of charts that the page no longer has are removed.
+
+    Args:
+        vectors: SVG by name of the chart.
+        folder: takes the pictures and nothing else.
+
+    Returns:
+        The files written.
+    """
+    import vl_convert
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob("*.svg"), *folder.glob("*.png")):
+        old.unlink()
+    written: list[Path] = []
+    for name, vector in vectors.items():
+        files = folder / f"{name}.svg", folder / f"{name}.png"
+        files[0].write_text(vector, "utf-8")
+        files[1].write_bytes(vl_convert.svg_to_png(vector, scale=2))
+        written += files
+    return written
+
+
 def embedded(vectors: Mapping[str, str]) -> dict[str, str]:
     """Turn pictures into addresses that hold them, as long as there is room.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from textlstm.analysis.orders import depths_in_order
-from textlstm.analysis.page import draw, render_page, write_whole
+from textlstm.analysis.page import draw, render_page, write_pictures, write_whole
 from textlstm.analysis.report_markdown import CHARTS_FOLDER, markdown_report
 from textlstm.analysis.report_sections import facts, first_screen, later_sections
 from textlstm.analysis.summary import Comparison
@@ -28,7 +28,7 @@ def write_report(comparison: Comparison, folder: Path) -> list[Path]:
     sections = later_sections(comparison)
     figures = [figure for section in (first, *sections) for figure in section.figures]
     drawing = draw(figures, depths=len(depths_in_order(comparison)))
-    written = _write_pictures(drawing.vectors, folder / CHARTS_FOLDER)
+    written = write_pictures(drawing.vectors, folder / CHARTS_FOLDER)
     page = render_page(
         "report.html.j2",
         drawing,
@@ -42,19 +42,3 @@ def write_report(comparison: Comparison, folder: Path) -> list[Path]:
     for name, text in texts.items():
         write_whole(folder / name, text)
     return [*(folder / name for name in texts), *written]
-
-
-def _write_pictures(vectors: dict[str, str], folder: Path) -> list[Path]:
-    """Write SVG and PNG; pictures of charts that the report no longer has are removed."""
-    import vl_convert
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in (*folder.glob("*.svg"), *folder.glob("*.png")):
-        old.unlink()
-    written: list[Path] = []
-    for name, vector in vectors.items():
-        files = folder / f"{name}.svg", folder / f"{name}.png"
-        files[0].write_text(vector, "utf-8")
-        files[1].write_bytes(vl_convert.svg_to_png(vector, scale=2))
-        written += files
-    return written

@@ -30,7 +30,8 @@ def planted(monkeypatch, tmp_path, *, training, answers):
             return {str(k): busy * (1 + growth * (k - 1)) * rng.normal(1, 0.003) for k in configs}
 
         late = {name: times(answers) for name in ("latency_1", "late_1", "latency_32")}
-        return {"training": times(training), "memory_mb": times(training), **late}
+        timed = {"training": times(training), "memory_mb": times(training), **late}
+        return {"processor": {"share": 0.5}, **timed}
 
     monkeypatch.setattr(protocol, "load_recipe_data", lambda _: None)
     monkeypatch.setattr(cost, "_configs", lambda recipe, data, depths: (dict.fromkeys(depths), 10))
@@ -47,6 +48,7 @@ def test_growth_in_proportion_is_a_hundred_percent_a_layer(monkeypatch, tmp_path
     exponents = [effect for effect in finding.others if effect.unit == "power of layers"]
     assert len(exponents) == 4 and all(effect.value == pytest.approx(1.0, abs=0.05) for effect in exponents)
     assert finding.charts[0].spec(validate=True)
+    assert any("had 50 %" in note and "upper bounds" in note for note in finding.notes)
 
 
 def test_answers_that_cost_nothing_more_decide_against_training_that_does(monkeypatch, tmp_path):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from textlstm.analysis.charts.theme import DASHES, Row, ink, labels_axis, plot
+from textlstm.analysis.charts.theme import DASHES, Row, labels_axis, plot
 from textlstm.analysis.figures import Figure, Table
 
 
@@ -160,7 +160,8 @@ def _series_figure(
     dots = base.mark_point(filled=True, size=60, opacity=1).encode(
         y=y, color=color, shape=alt.Shape("series:N", scale=alt.Scale(domain=series), legend=legend)
     )
-    whiskers = base.mark_rule(color=ink("muted")).encode(y=alt.Y("low:Q", title=axis), y2="high:Q")
+    # In the color of their series, so that it is seen whose they are where several stand at one place.
+    whiskers = base.mark_rule(opacity=0.7).encode(y=alt.Y("low:Q", title=axis), y2="high:Q", color=color)
     chart = alt.layer(whiskers, lines, dots)
     return Figure(
         name=name,

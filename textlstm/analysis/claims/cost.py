@@ -30,6 +30,7 @@ Floats = NDArray[np.float64]
 BATCH_SIZES = (1, 32)
 _ROUNDS, _ANSWERS = 12, 100
 _WARM_UP = 3
+_ALONE = 0.9  # share of the processor time above which nobody else is worth a word
 _TIMES = {
     "training": "a training step",
     "latency_1": "the answer to one text, median",
@@ -100,6 +101,7 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
             "The verdict is about the smaller of two growths, of training and of the answer to one text, since the"
             " claim asserts both.",
             "Operations, parameters and disk are counted, not timed, and have no interval.",
+            _company_words([one["processor"]["share"] for one in repeats]),
         ],
         overturn="Another machine or width, if a layer more took less than the threshold there, as where a large"
         " vocabulary or tokenization outweighs the layers.",
@@ -154,74 +156,25 @@ def _repeat(
     recipe: Recipe, configs: dict[int, TextLSTMConfig], *, tokens: int, seed: int
 ) -> dict[str, dict[str, float]]:
     """Time everything once, with fresh models; gives seconds and MiB by depth."""
+    from time import perf_counter, process_time
+
+    from textlstm.analysis.claims.step_times import time_training
     from textlstm.inference.latency import measure_latency
 
+    started, worked = perf_counter(), process_time()
     named = {str(layers): config for layers, config in configs.items()}
     how: dict[str, Any] = {"tokens": tokens, "threads": recipe.threads, "repeats": _ANSWERS, "seconds": 5.0}
     latency = measure_latency(named, batch_sizes=BATCH_SIZES, **how)
-    seconds, memory = _time_training(recipe, configs, tokens=tokens, seed=seed)
+    seconds, memory = time_training(recipe, configs, tokens=tokens, seed=seed, rounds=_ROUNDS, warm_up=_WARM_UP)
+    share = (process_time() - worked) / (perf_counter() - started) / recipe.threads
     return {
+        "processor": {"share": min(1.0, share)},
         "training": seconds,
         "memory_mb": memory,
         "latency_1": {name: one.milliseconds[1][0] / 1e3 for name, one in latency.items()},
         "late_1": {name: one.milliseconds[1][1] / 1e3 for name, one in latency.items()},
         "latency_32": {name: one.milliseconds[32][0] / 1e3 for name, one in latency.items()},
     }
-
-
-def _time_training(
-    recipe: Recipe, configs: dict[int, TextLSTMConfig], *, tokens: int, seed: int
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Time training steps of all depths in turns: the median of each, and the peak memory that a step adds."""
-    import time
-
-    import torch
-
-    from textlstm.training.cost import peak_memory_mb, reset_peak_memory
-    from textlstm.training.optimizer import RowwiseAdamW, clip_gradients, parameter_groups
-    from textlstm.training.preparation import build_model
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(recipe.threads)
-    settings, cpu = recipe.training, torch.device("cpu")
-    rng = np.random.default_rng([seed, 0x636F7374])
-    models, steps = {}, {}
-    for layers, config in configs.items():
-        model = build_model(config, seed=seed).train()
-        model.get_input_embeddings().sparse = True  # as in training on the CPU
-        groups = parameter_groups(
-            model,
-            learning_rate=settings.learning_rate,
-            embedding_learning_rate=settings.embedding_learning_rate,
-            weight_decay=settings.weight_decay,
-        )
-        models[layers], steps[layers] = model, RowwiseAdamW(groups)
-    seconds: dict[int, list[float]] = {layers: [] for layers in configs}
-    memory: dict[int, list[float]] = {layers: [] for layers in configs}
-    try:
-        for number_of_round in range(_WARM_UP + _ROUNDS):
-            for layers in rng.permutation(list(configs)).tolist():
-                model, config = models[layers], configs[layers]
-                ids = torch.from_numpy(rng.integers(2, config.vocab_size, (settings.batch_size, tokens)))
-                labels = torch.from_numpy(rng.integers(0, config.num_labels, settings.batch_size))
-                reset_peak_memory()
-                held = peak_memory_mb(cpu)
-                started = time.perf_counter()
-                loss = model(input_ids=ids, attention_mask=torch.ones_like(ids), labels=labels).loss
-                loss.backward()
-                clip_gradients(model.parameters(), settings.max_grad_norm)
-                steps[layers].step()
-                steps[layers].zero_grad(set_to_none=True)
-                passed = time.perf_counter() - started
-                if number_of_round >= _WARM_UP:
-                    seconds[layers].append(passed)
-                    memory[layers].append(peak_memory_mb(cpu) - held)
-    finally:
-        torch.set_num_threads(before)
-    return (
-        {str(layers): float(np.median(times)) for layers, times in seconds.items()},
-        {str(layers): float(np.max(grown)) for layers, grown in memory.items()},
-    )
 
 
 def _counted(configs: dict[int, TextLSTMConfig]) -> dict[int, dict[str, float]]:
@@ -239,6 +192,17 @@ def _counted(configs: dict[int, TextLSTMConfig]) -> dict[int, dict[str, float]]:
             "disk_mb": sum(weight.nbytes for weight in model.state_dict().values()) / 2**20,
         }
     return counted
+
+
+def _company_words(shares: Sequence[float]) -> str:
+    """Say how far the machine was this measurement's own."""
+    share = float(np.mean(shares))
+    words = f"While it timed, this process had {100 * share:.0f} % of the processor time that it could use."
+    if share > _ALONE:
+        return words
+    return (
+        words + " The rest went to other work: milliseconds are upper bounds, and intervals wider than on an idle one."
+    )
 
 
 def _growth(kind: str, seconds: Floats, depths: Sequence[int]) -> Effect:
@@ -264,16 +228,18 @@ def _ratio_figure(times: dict[str, Floats], depths: Sequence[int], counted: dict
     rows: list[dict[str, Any]] = []
     for kind, seconds in times.items():
         for place, layers in enumerate(depths):
-            one = effect_over_seeds(kind, seconds[:, place] / seconds[:, 0], unit="times")
+            # Of logarithms: a ratio has no end below 0.
+            one = effect_over_seeds(kind, np.log(seconds[:, place] / seconds[:, 0]), unit="times")
+            value, low, high = (float(np.exp(end)) for end in (one.value, one.low, one.high))
             known = np.isfinite(one.low) and place > 0
             rows.append(
                 {
                     "series": _TIMES[kind],
                     "layers": layers,
-                    "value": one.value,
-                    "low": one.low if known else None,
-                    "high": one.high if known else None,
-                    "words": f"{one.value:.2f}" + (f" [{one.low:.2f}, {one.high:.2f}]" if known else ""),
+                    "value": value,
+                    "low": low if known else None,
+                    "high": high if known else None,
+                    "words": f"{value:.2f}" + (f" [{low:.2f}, {high:.2f}]" if known else ""),
                 }
             )
     for key, words in (("flops", "operations a token"), ("disk_mb", "MiB on disk")):
@@ -288,5 +254,5 @@ def _ratio_figure(times: dict[str, Floats], depths: Sequence[int], counted: dict
         title=f"Cost against {depths[0]} layer{'s' if depths[0] > 1 else ''}",
         axis="times",
         alt_text=f"Cost by layers as a ratio. At {depths[-1]} layers: {'; '.join(last)}.",
-        caption="Ratios within a repeat, with 95 % intervals over repeats; operations and disk are counted.",
+        caption="Ratios within a repeat, 95 % intervals over repeats; operations and disk are counted.",
     )

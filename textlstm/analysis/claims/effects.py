@@ -12,6 +12,8 @@ from textlstm.stats.intervals import mean_interval
 from textlstm.stats.paired import paired_difference
 
 Floats = NDArray[np.float64]
+IN_THRESHOLDS = "times its threshold"
+"""Unit of an effect that joins effects of different units."""
 
 
 def effect_over_texts(name: str, contrast: Floats, *, unit: str, scale: float = 1.0, note: str = "") -> Effect:
@@ -78,7 +80,7 @@ def weakest_link(name: str, links: Mapping[str, Effect], thresholds: Mapping[str
     Returns:
         The lowest value, lower bound and upper bound among the scaled effects.
     """
-    scaled = {key: tuple(end / thresholds[key] for end in (e.value, e.low, e.high)) for key, e in links.items()}
+    scaled = {key: _scaled(effect, thresholds[key]) for key, effect in links.items()}
     value, low, high = (min(ends) for ends in zip(*scaled.values(), strict=True))
     weakest = min(scaled, key=lambda key: scaled[key][0])
     return Effect(
@@ -86,10 +88,35 @@ def weakest_link(name: str, links: Mapping[str, Effect], thresholds: Mapping[str
         value=value,
         low=low,
         high=high,
-        unit="times its threshold",
+        unit=IN_THRESHOLDS,
         seeds=min(effect.seeds for effect in links.values()),
         note=f"the weakest is: {links[weakest].name}, {written(links[weakest])}",
     )
+
+
+def in_thresholds(links: Mapping[str, Effect], thresholds: Mapping[str, float]) -> list[Effect]:
+    """Put effects of different units on the scale of their joint effect, so that one picture shows them all.
+
+    Args:
+        links: effects by key.
+        thresholds: by the same keys, above 0.
+
+    Returns:
+        The same effects in multiples of their thresholds, in the same order; the name ends with the threshold.
+    """
+    return [
+        Effect(
+            f"{effect.name} (by {thresholds[key]:g} {effect.unit})",
+            *_scaled(effect, thresholds[key]),
+            IN_THRESHOLDS,
+            effect.seeds,
+        )
+        for key, effect in links.items()
+    ]
+
+
+def _scaled(effect: Effect, threshold: float) -> tuple[float, float, float]:
+    return effect.value / threshold, effect.low / threshold, effect.high / threshold
 
 
 def written(effect: Effect) -> str:

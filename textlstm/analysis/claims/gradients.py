@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from textlstm.analysis.charts.claim_curves import by_depth_figure
 from textlstm.analysis.charts.layers import gain_map
-from textlstm.analysis.claims.effects import effect_over_seeds, effect_over_texts, weakest_link
+from textlstm.analysis.claims.effects import effect_over_seeds, effect_over_texts, in_thresholds, weakest_link
 from textlstm.analysis.claims.finding import Effect, Finding
 from textlstm.analysis.claims.grids import OWN, train_variants
 from textlstm.analysis.claims.trained import Place, Trained
@@ -82,7 +82,7 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     ]
     return Finding(
         effect=main,
-        others=[lost, *(effect for name in names for effect in links[name])],
+        others=[*in_thresholds(first, thresholds), lost, *(effect for name in names for effect in links[name])],
         table=rows,
         charts=_charts(trained, places, reach, notes[OWN, deep][0], deep),
         notes=[

@@ -19,7 +19,7 @@ _PREVIEW = "It measures less, in a few minutes, and never decides; --full gives 
 
 
 def write_claim_page(report: ClaimReport, finding: Finding, folder: Path) -> Path:
-    """Write `claim.html`.
+    """Write `claim.html`, and its pictures as SVG and PNG in `charts/`.
 
     Args:
         report: of the claim.
@@ -30,7 +30,8 @@ def write_claim_page(report: ClaimReport, finding: Finding, folder: Path) -> Pat
         The file.
     """
     from textlstm.analysis.charts.effects import effects_figure
-    from textlstm.analysis.page import draw, render_page, write_whole
+    from textlstm.analysis.page import draw, render_page, write_pictures, write_whole
+    from textlstm.analysis.report_markdown import CHARTS_FOLDER
 
     stated = report.stated
     alike = [effect for effect in (finding.effect, *finding.others) if effect.unit == finding.effect.unit]
@@ -50,6 +51,7 @@ def write_claim_page(report: ClaimReport, finding: Finding, folder: Path) -> Pat
     page = render_page(
         "claim.html.j2",
         drawing,
+        pictures_folder=CHARTS_FOLDER,
         title=f"Stacking more LSTM layers: {report.name}",
         about=stated.statement,
         answer=report.answer,
@@ -66,6 +68,7 @@ def write_claim_page(report: ClaimReport, finding: Finding, folder: Path) -> Pat
     )
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / CLAIM_PAGE, page)
+    write_pictures(drawing.vectors, folder / CHARTS_FOLDER)
     return folder / CLAIM_PAGE
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from textlstm.analysis.claims.effects import weakest_link
+from textlstm.analysis.claims.effects import in_thresholds, weakest_link
 from textlstm.analysis.claims.finding import Effect, Finding
 from textlstm.analysis.claims.grids import claim_campaign, plan_variants, planned_data, train_cells
 from textlstm.analysis.claims.random_search import (
@@ -72,7 +72,7 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     main = weakest_link(
         "weaker of two: compute of the search, and share of good configurations", links, options.thresholds
     )
-    others = list(effects.values())
+    others = [*in_thresholds(links, options.thresholds), *effects.values()]
     if apart:
         beside = search_effects(apart[depths[0]], apart[depths[-1]], depths, options)["share"]
         others.append(
