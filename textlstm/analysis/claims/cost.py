@@ -121,8 +121,8 @@ def planned_seconds(recipe: Recipe) -> float:
         DataError: the data cannot be read.
     """
     from textlstm.analysis.claims.grids import planned_data
-    from textlstm.experiment.run_time import update_seconds
     from textlstm.experiment.plan import data_facts
+    from textlstm.experiment.run_time import update_seconds
 
     facts = data_facts(planned_data(recipe), recipe)
     rounds = {recipe.training.batch_size: float(_WARM_UP + _ROUNDS)}
