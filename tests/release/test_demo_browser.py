@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from textlstm.inference.onnx_classifier import OnnxClassifier
-from textlstm.release.demo.writing import write_demo
+from textlstm.release.demo.writing import _write_page, write_demo
 from textlstm.text.datasets import load_data
 from textlstm.text.encoding import encode_by
 from textlstm.training.finetuning import finetune
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
 from chromium import PROGRAM, browser_page
+from hostile_pages import CLEAN, FACTS, PAYLOADS, WATCH
 
 pytestmark = [
     pytest.mark.browser,
@@ -226,6 +227,42 @@ def test_hostile_text_stays_text(demo):
         return await page.run("[document.title, document.querySelectorAll('#words img, #words b').length]")
 
     assert visit(demo, steps) == ["model", 0]
+
+
+def test_labels_title_and_examples_that_mean_harm_are_read_as_text(demo, tmp_path):
+    """The same model under other names: labels of strangers, and what somebody wrote for title and buttons."""
+    made, _ = demo
+    page_folder = tmp_path / "page"
+    shutil.copytree(made.folder, page_folder)
+    settings = json.loads((page_folder / "demo.json").read_text("utf-8"))
+    for first in (0, 2, 6):
+        named = {"labels": PAYLOADS[first : first + 2], "title": PAYLOADS[first], "examples": PAYLOADS}
+        _write_page(page_folder, settings | named, page_folder / "vendor")
+        bare = (page_folder / "index.html").read_text("utf-8").replace("Content-Security-Policy", "nothing")
+        (page_folder / "index.html").write_text(bare, "utf-8")
+        facts = asyncio.run(_hostile_visit(page_folder, first))
+        own = {"scripts": 1, "strangers": 5}  # the form, the icon, the style sheet and two libraries
+        assert facts | CLEAN | own == facts
+        shown = " ".join(facts["words"].split())
+        assert all(text in shown for text in PAYLOADS)
+
+
+async def _hostile_visit(folder, first):
+    """Press a button with a hostile text, and let the page explain its answer."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        async with browser_page() as page:
+            await page.send("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
+            await page.look()
+            await page.send("Page.navigate", url=f"http://127.0.0.1:{server.server_port}/index.html")
+            await page.until("document.body?.dataset.state === 'ready'", 120)
+            await page.run(f"document.querySelectorAll('.example')[{first}].click()")
+            await page.until("document.body.dataset.done", 120)
+            facts = await page.run(FACTS)
+            assert page.logged == []
+        server.shutdown()
+    return facts
 
 
 def test_a_model_that_does_not_load_is_said(demo, tmp_path):

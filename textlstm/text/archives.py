@@ -46,11 +46,31 @@ def leads_out(name: str) -> bool:
     return plain.is_absolute() or bool(windows.anchor) or ".." in {*plain.parts, *windows.parts}
 
 
+class Tally:
+    """Counts what comes out of one file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._count, self._packed = path, 0, path.stat().st_size
+
+    def add(self, count: int) -> None:
+        """Count on.
+
+        Args:
+            count: more bytes.
+
+        Raises:
+            DataError: so many come out of so small a file that it was made to fill memory or disk.
+        """
+        self._count += count
+        if _is_bomb(self._packed, self._count):
+            raise DataError(_bomb_sentence(self._path, self._packed, self._count))
+
+
 class Unpacked(io.RawIOBase):
     """The content of an archive, counted while it is read, because what an archive says of its size may be a lie."""
 
     def __init__(self, path: Path, stream: BinaryIO) -> None:
-        self._path, self._stream, self._count, self._packed = path, stream, 0, path.stat().st_size
+        self._stream, self._tally = stream, Tally(path)
 
     def readable(self) -> bool:
         """Say yes."""
@@ -59,9 +79,7 @@ class Unpacked(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - Python 3.11 has no name for buffers
         """Fill a buffer."""
         block = self._stream.read(len(buffer))
-        self._count += len(block)
-        if _is_bomb(self._packed, self._count):
-            raise DataError(_bomb_sentence(self._path, self._packed, self._count))
+        self._tally.add(len(block))
         buffer[: len(block)] = block
         return len(block)
 
@@ -96,6 +114,6 @@ def refuse_bomb(path: Path, archive: zipfile.ZipFile) -> None:
 
 def _bomb_sentence(path: Path, packed: int, unpacked: int) -> str:
     return (
-        f"{path} takes {packed:,} bytes and would unpack to {unpacked:,} or more, as archives do that are made to"
-        " fill a memory; if it is what you want, unpack it yourself and name the file."
+        f"{path} takes {packed:,} bytes and would unpack to {unpacked:,} or more, as files do that are made to fill a"
+        " memory; if it is what you want, unpack it yourself (a table as csv), and name the file."
     )

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from textlstm.errors import DataError, first_line
+from textlstm.text.arrow_bounds import arrow_batches, parquet_batches
 from textlstm.text.delimited import delimited_rows
 from textlstm.text.files import Findings, codec_name, file_kind, open_bytes, open_text
 from textlstm.text.json_rows import common_type, json_rows, typed_array
@@ -215,11 +215,9 @@ def _arrow_batches(path: Path, kind: str, batch_rows: int) -> Iterator[pa.Record
         try:
             found = 0
             if kind == "parquet":
-                parquet = pq.ParquetFile(source)
-                schema = parquet.schema_arrow
-                stream: Iterable[pa.RecordBatch] = parquet.iter_batches(batch_size=batch_rows)
+                schema, stream = parquet_batches(source, path, batch_rows)
             else:
-                schema, stream = _ipc_batches(source)
+                schema, stream = arrow_batches(source, path)
             for batch in stream:
                 batch.validate(full=True)  # a damaged one, with offsets outside of its data, would end the process
                 # Parquet's reader leaves out the metadata, which holds the names of the classes.
@@ -230,17 +228,6 @@ def _arrow_batches(path: Path, kind: str, batch_rows: int) -> Iterator[pa.Record
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: of a column's name
             reason = first_line(error)
             raise DataError(f"{path} is not a readable {kind} file ({reason}); was it written completely?") from error
-
-
-def _ipc_batches(source: pa.NativeFile) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Open either form of Arrow IPC."""
-    magic = source.read(6)
-    source.seek(0)
-    if magic == b"ARROW1":
-        reader = pa.ipc.open_file(source)
-        return reader.schema, (reader.get_batch(i) for i in range(reader.num_record_batches))
-    stream = pa.ipc.open_stream(source)
-    return stream.schema, iter(stream)
 
 
 def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from chromium import PROGRAM, browser_page
+from hostile_pages import PAYLOADS, Spoiled, visit_hostile, without_policy
 
 from textlstm.analysis.diagnostics.inspected import Statement
 from textlstm.analysis.diagnostics.inspection_page import write_inspection
@@ -89,6 +90,16 @@ def test_texts_and_findings_are_read_as_text(page_file):
     assert (scripts, pictures) == (4, 0)
     assert text == finding == HOSTILE
     assert code == "--set x=<b>"
+
+
+def test_every_text_name_and_note_of_an_inspection_may_mean_harm(tmp_path, inspection):
+    spoil = Spoiled(keep=("reach", "gates", "distance", "probes", "similarity", "training", "remedies", "names"))
+    said = [Statement(part="words", kind="act", words=text, remedy=f"`{text}`") for text in PAYLOADS]
+    spoiled = spoil(inspection.model_copy(update={"statements": said, "notes": PAYLOADS}))
+    page, _ = write_inspection(spoiled, tmp_path)
+    for facts in visit_hostile(page, without_policy(page)):
+        assert facts["scripts"] == 4
+        assert {text for text in PAYLOADS if text in " ".join(facts["words"].split())} == set(PAYLOADS)
 
 
 def test_shades_are_seen_in_both_themes_and_every_link_leads_somewhere(page_file):
