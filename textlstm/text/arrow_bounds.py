@@ -20,7 +20,7 @@ from textlstm.text.archives import Tally
 
 DECODED_ROWS = 1024
 """Rows of a parquet file that are decoded before they are counted."""
-_DECODED_BYTES = 2**26
+_DECODED_BYTES = 2**25
 _CELL = 8  # bytes that any cell costs once it is a value of its own, such as in a column of nulls
 _RECORD_BATCH, _DICTIONARY_BATCH = 3, 2
 
