@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-import textlstm.training.finetuning as finetuning
 import textlstm.training.progress as progress
+import textlstm.training.trained as trained_models
 from textlstm.errors import RunFolderError
 from textlstm.text.datasets import load_data
 from textlstm.training.checkpoint_files import write_last
@@ -100,7 +100,7 @@ def test_a_run_interrupted_after_its_last_update_trains_no_further(
     reference = train(recipe, noise)
     assert reference.run.stopped_early
     with monkeypatch.context() as patched:
-        patched.setattr(finetuning, "evaluate_predictions", lambda *args: (_ for _ in ()).throw(Stop))
+        patched.setattr(trained_models, "evaluate_predictions", lambda *args: (_ for _ in ()).throw(Stop))
         with pytest.raises(Stop):
             train(recipe, noise, checkpoints=tmp_path / "c")
     updates = []

@@ -173,6 +173,20 @@ def test_a_resumed_run_with_every_objective_ends_like_an_undisturbed_one(
     assert any(note.startswith("unlabeled: 40 texts of") for note in reference.run.data.notes)
 
 
+@pytest.fixture(scope="module")
+def weights_of(tiny_data):
+    """Weights that a recipe's training leaves; each recipe is trained once."""
+    known = {}
+
+    def weights(recipe):
+        key = recipe.fingerprint()
+        if key not in known:
+            known[key] = train(recipe, tiny_data).model.state_dict()
+        return known[key]
+
+    return weights
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -188,12 +202,11 @@ def test_a_resumed_run_with_every_objective_ends_like_an_undisturbed_one(
         {"objectives.mixup": 0.4, "objectives.mixup_on": "embeddings"},
     ],
 )
-def test_every_option_has_an_effect(changes, tiny_recipe, tiny_data, unlabeled):
+def test_every_option_has_an_effect(changes, tiny_recipe, weights_of, unlabeled):
     changes = {key: unlabeled if value == "U" else value for key, value in changes.items()}
     *before, last = changes.items()
     one = tiny_recipe({"training.epochs": 1, **dict(before)})
-    first = train(one, tiny_data).model.state_dict()
-    second = train(one.override(dict([last])), tiny_data).model.state_dict()
+    first, second = weights_of(one), weights_of(one.override(dict([last])))
     assert any(not torch.equal(first[name], second[name]) for name in first)
 
 
