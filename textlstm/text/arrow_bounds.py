@@ -109,7 +109,7 @@ def _counted_parquet(
     for group in range(file.metadata.num_row_groups):
         step = max(1, min(batch_rows, DECODED_ROWS, _DECODED_BYTES // _widest_entry(dictionaries, group)))
         for batch in file.iter_batches(batch_size=step, row_groups=[group]):
-            tally.add(content_bytes(batch))
+            tally.add(content_bytes(_valid(batch)))
             if rows + batch.num_rows > batch_rows:
                 yield pa.concat_batches(waiting)
                 waiting, rows = [], 0
@@ -165,12 +165,17 @@ def arrow_batches(source: pa.NativeFile, path: Path) -> tuple[pa.Schema, Iterato
 
 
 def _checked(batches: Iterator[pa.RecordBatch], path: Path) -> Iterator[pa.RecordBatch]:
-    """Validate batches, which Arrow itself leaves to readers of strangers' files, and count them."""
+    """Validate and count batches."""
     tally = Tally(path)
     for batch in batches:
-        batch.validate(full=True)
-        tally.add(content_bytes(batch))
+        tally.add(content_bytes(_valid(batch)))
         yield batch
+
+
+def _valid(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """See that no offset leads out of the data, where Arrow would go on to read and end the process."""
+    batch.validate(full=True)
+    return batch
 
 
 def _declared(source: pa.NativeFile, *, is_file: bool) -> Iterator[int]:
