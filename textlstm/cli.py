@@ -7,6 +7,7 @@ first answer of `predict` come at once; tests hold that.
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from functools import cache
 from importlib import import_module
@@ -24,7 +25,6 @@ COMMANDS = {
     "compare": ("cli_compare", "compare", "Compare depths on your own data."),
     "advise": ("cli_advise", "advise", "Say how many layers pay on your own data."),
     "run": ("cli_grid", "run", "Compare depths as a recipe says."),
-    "recipes": ("cli_recipes", "recipes_app", ""),
     "status": ("cli_runs", "status", "Show how far a sweep is."),
     "report": ("cli_runs", "report", "Write the report of finished runs anew."),
     "rerun": ("cli_runs", "rerun", "Repeat a run and compare."),
@@ -40,6 +40,7 @@ COMMANDS = {
     "push": ("cli_release", "push", "Publish a model on the Hub."),
     "pull": ("cli_release", "pull", "Fetch a published model."),
     "doctor": ("cli_doctor", "doctor", "Show what a bug report needs."),
+    "recipes": ("cli_recipes", "recipes_app", "The recipes that come with the package."),  # typer puts groups last
 }
 """By its name, each command's module below `textlstm`, the function there (or a group of commands), and its one line in
 `textlstm --help`, in whose order they stand."""
@@ -49,7 +50,13 @@ def main() -> None:
     """Run the command line; an error that a user can cause becomes one sentence and an exit code."""
     asked = sys.argv[1] if sys.argv[1:] else None
     try:
-        command_line(asked if asked in COMMANDS else None)(prog_name="textlstm")
+        if asked in COMMANDS:
+            line = command_line(asked)
+        elif asked in (None, "--help", "--version") and "_TEXTLSTM_COMPLETE" not in os.environ:
+            line = _list_of_commands()
+        else:
+            line = command_line()
+        line(prog_name="textlstm")
     except TextLSTMError as error:
         if "--debug" in sys.argv:
             raise
@@ -75,6 +82,19 @@ def command_line(only: str | None = None) -> typer.Typer:
     Returns:
         The command line.
     """
+    line = _empty_line()
+    for name, (module, function, words) in COMMANDS.items():
+        if only in (None, name):
+            command = getattr(import_module(f"textlstm.{module}"), function)
+            if isinstance(command, typer.Typer):
+                line.add_typer(command, name=name)
+            else:
+                line.command(name, short_help=words)(command)
+    return line
+
+
+def _empty_line() -> typer.Typer:
+    """Begin a command line."""
     line = typer.Typer(
         name="textlstm",
         help="Stacked bidirectional LSTM text classifiers, and what each layer buys and costs on your own text.",
@@ -84,13 +104,14 @@ def command_line(only: str | None = None) -> typer.Typer:
         rich_markup_mode=None,
     )
     line.callback()(_before_any_command)
-    for name, (module, function, words) in COMMANDS.items():
-        if only in (None, name):
-            command = getattr(import_module(f"textlstm.{module}"), function)
-            if isinstance(command, typer.Typer):
-                line.add_typer(command, name=name)
-            else:
-                line.command(name, short_help=words)(command)
+    return line
+
+
+def _list_of_commands() -> typer.Typer:
+    """Put names and their lines together, which is all that the first help shows; no command is imported."""
+    line = _empty_line()
+    for name, (_, _, words) in COMMANDS.items():
+        line.command(name, short_help=words)(lambda: None)
     return line
 
 

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from transformers import AutoTokenizer
+from typer.testing import CliRunner
 
-from textlstm import cli_progress
+from textlstm import cli, cli_progress
 from textlstm.recipe_files import load_recipe
 from textlstm.results import read_run
 
@@ -31,13 +32,26 @@ def test_every_command_has_help_that_describes_every_option(command, succeed):
             assert following.startswith("   "), line
 
 
-def test_help_needs_no_heavy_import():
-    code = "import sys\nfrom textlstm.cli import main\nsys.argv = ['textlstm', 'train', '--help']\ntry:\n    main()\n"
-    code += (
-        "except SystemExit:\n    print(*{'torch', 'transformers', 'datasets', 'numpy', 'pyarrow'} & set(sys.modules))"
-    )
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (["train", "--help"], {"torch", "transformers", "datasets", "numpy", "pyarrow"}),
+        # The first help reads names from a table: no command, no recipe, no pydantic.
+        (["--help"], {"numpy", "pydantic", "yaml", "textlstm.recipe", "textlstm.cli_options", "textlstm.cli_train"}),
+    ],
+)
+def test_help_needs_no_heavy_import(arguments, heavy):
+    code = f"import sys\nfrom textlstm.cli import main\nsys.argv = ['textlstm', *{arguments}]\ntry:\n    main()\n"
+    code += f"except SystemExit:\n    print(*{heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == ""
+
+
+def test_the_first_help_is_that_of_the_whole_command_line():
+    """The one is made from a table, the other from the commands."""
+    lines = cli._list_of_commands(), cli.app
+    first, whole = (CliRunner().invoke(line, ["--help"]).output for line in lines)
+    assert first == whole
 
 
 def test_the_version_is_printed(succeed):
