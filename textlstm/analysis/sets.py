@@ -81,7 +81,10 @@ def across_sets(folders: Sequence[Path]) -> list[DepthAcrossSets]:
     rows = [{group.layers: group for group in _largest(grid)} for grid in grids]
     depths = sorted(set.intersection(*(set(row) for row in rows)))
     if len(depths) < 2:
-        raise RunFolderError("Grids are put together over the depths that all have, and these share fewer than two.")
+        raise RunFolderError(
+            "Grids are put together over the depths that all have, and these share fewer than two; run each with the"
+            " same grid.layers."
+        )
     names = [str(grid.plan.recipe["name"]) for grid in grids]
     return [_depth(names, [(row[depths[0]], row[deep]) for row in rows]) for deep in depths[1:]]
 

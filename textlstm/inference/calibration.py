@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +229,11 @@ def read_calibration(folder: Path) -> Calibration | None:
     if not path.is_file():
         return None
     try:
-        calibration = Calibration(**json.loads(path.read_text("utf-8")))
+        values = json.loads(path.read_text("utf-8"))
+        named = {*values, "weights"} if isinstance(values, dict) else set()
+        if odd := named ^ {field.name for field in fields(Calibration)}:
+            raise ValueError(f"its keys are others: {', '.join(sorted(odd))}")
+        calibration = Calibration(**values)
         usable = math.isfinite(calibration.temperature) and calibration.temperature > 0
     except (ValueError, TypeError) as error:
         raise ModelError(

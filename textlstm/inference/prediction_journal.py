@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textlstm.errors import DataError
+from textlstm.text.files import unwritable
 
 try:
     import fcntl
@@ -65,7 +66,7 @@ class Journal:
             self.output.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("r+b") if self.path.exists() else self.path.open("w+b")
         except OSError as error:
-            raise DataError(f"{self.output} cannot be written: {error.strerror}.") from error
+            raise DataError(unwritable(self.output, error)) from error
         if fcntl is not None:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -84,7 +84,9 @@ class Predictor:
         self.max_length = classifier.max_length
         check_decision(self.multi_label, threshold=threshold, abstain_below=abstain_below)
         if long_texts not in get_args(LongTexts):
-            raise RecipeError(f"--long-texts is {' or '.join(get_args(LongTexts))}, and {long_texts!r} was found.")
+            raise RecipeError(
+                f"--long-texts is {' or '.join(get_args(LongTexts))}, and {long_texts!r} was found; check the spelling."
+            )
         self.calibration, self.abstain_below, self.long_texts = calibration, abstain_below, long_texts
         self.files: ModelFiles | None = None
         self.thresholds: float | NDArray[np.float32] = THRESHOLD if threshold is None else threshold

@@ -10,7 +10,7 @@ from typing import Self, TextIO
 
 from textlstm.errors import DataError
 from textlstm.inference.prediction_journal import clear_parts
-from textlstm.text.files import BadRow
+from textlstm.text.files import BadRow, unwritable
 
 
 class RejectedRows:
@@ -44,7 +44,7 @@ class RejectedRows:
             clear_parts(self.path)
             self._file = self._temporary.open("w", encoding="utf-8")
         except OSError as error:
-            raise DataError(f"{self.path} cannot be written: {error.strerror}.") from error
+            raise DataError(unwritable(self.path, error)) from error
         return self
 
     def write(self, bad: BadRow) -> None:

@@ -79,7 +79,10 @@ def read_header(file: BinaryIO, *, name: str) -> FastTextHeader:
     buckets, shortest, longest = fields[10:13]
     entries, words = fields[15:17]
     if version not in (11, 12) or width < 1 or not 0 <= words <= entries:
-        raise DataError(f"{name} is a fastText model of version {version}, and versions 11 and 12 are read.")
+        raise DataError(
+            f"{name} is a fastText model of version {version}, and versions 11 and 12 are read;"
+            " fetch it again, or name its text file (.vec)."
+        )
     if width > MOST_VALUES:
         raise DataError(too_wide(name, width))
     if version == 11 and model == _SUPERVISED:
@@ -212,7 +215,10 @@ def _read(file: BinaryIO, words: Sequence[str], name: str) -> WordVectors:
     if width != header.width:
         raise DataError(f"{name} says {header.width} values a word and its matrix has {width}; fetch it again.")
     if height < header.words + (max(0, header.buckets) if header.longest > 0 else 0):
-        raise DataError(f"{name} has {height:,} rows and {header.words:,} words with {header.buckets:,} buckets.")
+        raise DataError(
+            f"{name} should have a row for each of {header.words:,} words and {header.buckets:,} buckets, and has"
+            f" {height:,}; it is damaged, fetch it again."
+        )
     parts: list[tuple[int, int]] = []  # needed word, row of the matrix
     for row, word in enumerate(words):
         index, raw = listed.get(row, (-1, word.encode("utf-8", "replace")))

@@ -166,6 +166,21 @@ def require_file(path: Path) -> None:
         raise DataError(f"{path} is empty (0 bytes); was it written completely?")
 
 
+def unwritable(path: Path, error: OSError) -> str:
+    """Say that a file cannot be made.
+
+    Args:
+        path: the file.
+        error: what the system answered.
+
+    Returns:
+        A sentence; where a file stands in the place of a folder it says so, for which the system has odder words.
+    """
+    above = next((parent for parent in path.parents if parent.exists()), path)
+    reason = f"{above} is a file and no folder" if above.is_file() else error.strerror
+    return f"{path} cannot be written ({reason}); free space, change permissions, or name another file."
+
+
 @contextmanager
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading its bytes, unpacked when it is a .gz or .zip.

@@ -90,7 +90,7 @@ def read_table(source: str | Path, *, encoding: str | None = None, findings: Fin
     """
     batches = list(read_batches(source, encoding=encoding, findings=findings))
     if not batches:
-        raise DataError(f"{source} holds no rows.")
+        raise DataError(f"{source} holds no rows, and a row for each text was expected; was it written completely?")
     return pa.Table.from_batches(batches)
 
 

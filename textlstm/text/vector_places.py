@@ -112,7 +112,7 @@ def _is_zip(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04":
+        if file.read(4) not in (b"PK\x03\x04", b"PK\x05\x06"):  # the second: an archive of nothing
             return False
     return path.suffix != ".npz"  # numpy's own archive, read by numpy
 

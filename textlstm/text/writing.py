@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from textlstm.errors import DataError
-from textlstm.text.files import KIND_OF_SUFFIX
+from textlstm.text.files import KIND_OF_SUFFIX, unwritable
 
 WRITABLE = ("csv", "tsv", "json", "jsonl", "parquet", "arrow")
 
@@ -59,7 +59,7 @@ class RowWriter:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             raw = self._temporary.open("wb")
         except OSError as error:
-            raise DataError(f"{self.path} cannot be written: {error.strerror}.") from error
+            raise DataError(unwritable(self.path, error)) from error
         self._file = raw
         if self.kind not in {"parquet", "arrow"}:
             # No time stamp inside: the same rows give the same bytes.

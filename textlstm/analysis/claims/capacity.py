@@ -138,7 +138,7 @@ def read_options(recipe: Recipe) -> Options:
         odd = sorted(set(given) ^ wanted)[0]
         raise RecipeError(
             f"The capacity claim has the options {', '.join(sorted(wanted))}, and claim.options"
-            f" {'lacks' if odd in wanted else 'names'} {odd}."
+            f" {'lacks' if odd in wanted else 'names'} {odd}; `textlstm recipes show claims/capacity` has them all."
         )
     ladder, rates = given["ladder"], given["learning_rates"]
     whole = isinstance(ladder, list) and all(type(rung) is int and rung >= 4 for rung in ladder)
@@ -148,7 +148,9 @@ def read_options(recipe: Recipe) -> Options:
             f" {ladder!r}."
         )
     if not isinstance(rates, list) or not rates or not all(isinstance(r, int | float) and r > 0 for r in rates):
-        raise RecipeError(f"claim.options.learning_rates should be numbers above 0, and is {rates!r}.")
+        raise RecipeError(
+            f"claim.options.learning_rates should be numbers above 0, such as [0.001, 0.003], and is {rates!r}."
+        )
     counts = [given[name] for name in ("fixed_updates", "most_updates", "patience")]
     if any(type(count) is not int or count < 1 for count in counts) or given["fixed_updates"] > given["most_updates"]:
         raise RecipeError(
@@ -177,7 +179,7 @@ def stacks_of(recipe: Recipe, depths: Sequence[int]) -> dict[tuple[str, int], St
         if control != "fixed_width" and not control.startswith("matched_parameters"):
             raise RecipeError(
                 "The capacity claim compares depths at fixed_width and matched_parameters, and grid.controls names"
-                f" {control}."
+                f" {control}; take it out."
             )
         for layers, changes in control_settings(plain, control, layers=depths, num_labels=2).items():
             widths = changes.get("model.hidden_size", plain.model.hidden_size)

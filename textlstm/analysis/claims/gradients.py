@@ -54,14 +54,24 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     """
     claim = recipe.claim
     if claim is None or not claim.variants:
-        raise RecipeError("The gradients claim compares remedies, and claim.variants names none.")
+        raise RecipeError(
+            "The gradients claim compares remedies, and claim.variants names none; give each a name and its recipe"
+            " keys."
+        )
     if lacking := [name for name in LINKS if not isinstance(claim.options.get(name), int | float)]:
-        raise RecipeError(f"The gradients claim needs a threshold for each link, and claim.options lacks {lacking[0]}.")
+        raise RecipeError(
+            f"The gradients claim needs a threshold for each link, and claim.options lacks {lacking[0]}; give a number"
+            " above 0."
+        )
     thresholds = {name: float(claim.options[name]) for name in LINKS}
     if min(thresholds.values()) <= 0:
-        raise RecipeError(f"The thresholds of claim.options should be above 0, and they are {thresholds}.")
+        raise RecipeError(
+            f"The thresholds of claim.options should be above 0, and they are {thresholds}; give larger ones."
+        )
     if len(set(recipe.grid.layers or [])) < 2:
-        raise RecipeError("The gradients claim compares depths, and grid.layers has fewer than two.")
+        raise RecipeError(
+            "The gradients claim compares depths, and grid.layers has fewer than two; set two or more, such as [1, 2]."
+        )
     trained = train_variants(recipe, folder, tell=tell, variants={OWN: {}, **claim.variants}, train_one=train_watched)
     depths = trained.depths()
     size, names = trained.sizes()[-1], list(claim.variants)

@@ -78,7 +78,8 @@ def plan_variants(recipe: Recipe, campaign: Campaign, variants: Variants) -> lis
     for name, changes in variants.items():
         if touched := [key for key in changes if key.startswith(("data.", "grid."))]:
             raise RecipeError(
-                f"A variant is trained on the recipe's own grid and data, and {name!r} sets {touched[0]}."
+                f"A variant is trained on the recipe's own grid and data, and {name!r} sets {touched[0]}; take it"
+                " out of the variant, or run the recipe once for each."
             )
         planned = plan_cells(plain.override(dict(changes)), campaign.facts)
         cells += [(name, replace(cell, path=_folder_of(name) / cell.path)) for cell in planned]

@@ -52,7 +52,9 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     distances, beside_seeds = _options(recipe)
     depths = sorted(set(recipe.grid.layers or [recipe.model.num_layers]))
     if len(depths) < 2:
-        raise RecipeError("The long-range claim compares depths, and grid.layers has only one.")
+        raise RecipeError(
+            "The long-range claim compares depths, and grid.layers has only one; set two or more, such as [1, 2]."
+        )
     shallow, deep = depths[0], depths[-1]
     variants = dict(recipe.claim.variants) if recipe.claim is not None else {}
     runs: dict[Stack, list[dict[int, float]]] = {}

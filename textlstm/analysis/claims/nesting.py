@@ -103,7 +103,8 @@ def nested_recipe(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     source = str(settings.get("data.source", ""))
     if source.partition(":")[0].strip() != "listops":
         raise RecipeError(
-            f"claim.options.nesting should set data.source to a listops corpus, and it is {source or 'absent'}."
+            f"claim.options.nesting should set data.source to a listops corpus, and it is {source or 'absent'};"
+            " name one, such as listops:max_depth=4."
         )
     plain = recipe.model_copy(update={"claim": None}).override({f"data.{key}": None for key in _OF_OTHER_DATA})
     return plain.override({"grid.sizes": ["full"], **settings})

@@ -44,12 +44,17 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     """
     claim = recipe.claim
     if claim is None or not claim.variants:
-        raise RecipeError("The overfitting claim compares regularizers, and claim.variants names none.")
+        raise RecipeError(
+            "The overfitting claim compares regularizers, and claim.variants names none; give each a name and its"
+            " recipe keys."
+        )
     variants = {OWN: {}, **claim.variants}
     trained = train_variants(recipe, folder, tell=tell, variants=variants)
     depths = trained.depths()
     if len(depths) < 2:
-        raise RecipeError("The overfitting claim compares depths, and grid.layers has only one.")
+        raise RecipeError(
+            "The overfitting claim compares depths, and grid.layers has only one; set two or more, such as [1, 2]."
+        )
     shallow, deep = depths[0], depths[-1]
     names = list(claim.variants)
     ends = {size: _end_words(size) for size in trained.sizes()}

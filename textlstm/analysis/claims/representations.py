@@ -49,11 +49,16 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     options = dict(recipe.claim.options) if recipe.claim else {}
     other = options.pop("transfer", None)
     if options:
-        raise RecipeError(f"The representations claim has the option transfer, and claim.options names {min(options)}.")
+        raise RecipeError(
+            f"The representations claim has the option transfer, and claim.options names {min(options)}; take it out."
+        )
     trained = train_variants(recipe, folder, tell=tell)
     depths = trained.depths()
     if len(depths) < 2:
-        raise RecipeError("The representations claim compares depths, and grid.layers has fewer than two.")
+        raise RecipeError(
+            "The representations claim compares depths, and grid.layers has fewer than two; set two or more, such"
+            " as [1, 2]."
+        )
     size = trained.sizes()[-1]
     asked = [name for name in control_names(recipe.grid) if Place(OWN, name, depths[0], size) in trained.runs]
     gains = {setting: _gain(trained, setting, depths, size) for setting in asked}

@@ -141,7 +141,7 @@ def read_options(recipe: Recipe) -> Options:
         odd = sorted(set(given) ^ wanted)[0]
         raise RecipeError(
             f"The tuning claim has the options {', '.join(sorted(wanted))}, and claim.options"
-            f" {'lacks' if odd in wanted else 'names'} {odd}."
+            f" {'lacks' if odd in wanted else 'names'} {odd}; `textlstm recipes show claims/tuning` has them all."
         )
     if type(given["trials"]) is not int or given["trials"] < 4:
         raise RecipeError(f"claim.options.trials should be a whole number of at least 4, and is {given['trials']!r}.")
