@@ -60,7 +60,11 @@ def test_a_claim_is_measured_and_resumed(tmp_path):
     again = measure(recipe, tmp_path, seeds=2, preview=True, tell=lambda _: None)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")} == finished
     np.testing.assert_equal(again.effect, first.effect)
-    assert [effect.unit for effect in first.others] == ["orders of magnitude"] * 2 + ["points"]
+    units = ["orders of magnitude"] * 2 + ["points"]
+    assert [effect.unit for effect in first.others] == ["times its threshold"] * 3 + units
+    assert [one.value * THRESHOLDS[key] for key, one in zip(LINKS, first.others, strict=False)] == pytest.approx(
+        [one.value for one in first.others[3:]]
+    )
     rows = {(row["remedy"], row["layers"]): row for row in first.table}
     # One layer has no joins, so that the remedy changes nothing there, to the last bit.
     one, same = rows["none", 1], rows["residual", 1]

@@ -82,7 +82,7 @@ def tiny_claim(changes=None, **options):
     own = {
         **recipe.claim.options,
         "trials": 4,
-        "per_layer_trials": 2,
+        "per_layer_trials": 4,
         "space": {
             "learning_rate": [1e-3, 1e-2],
             "dropout": [0.0, 0.5],
@@ -108,7 +108,7 @@ def tiny_claim(changes=None, **options):
 def test_all_depths_try_the_same_settings_and_each_seed_others():
     recipe = tiny_claim({"grid.seeds": 2})
     _, planned = plan_search(recipe, read_options(recipe))
-    assert len(planned) == len({cell.path for _, cell in planned}) == 2 * 2 * (4 + 2)
+    assert len(planned) == len({cell.path for _, cell in planned}) == 2 * 2 * (4 + 4)
     rates = {}
     for name, cell in planned:
         if not name.startswith("layer"):
@@ -123,11 +123,11 @@ def test_a_claim_is_measured_and_resumed(tmp_path, monkeypatch):
     recipe = tiny_claim()
     first = measure(recipe, tmp_path, seeds=1, preview=True, tell=lambda _: None)
     finished = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
-    assert len(finished) == 2 * (4 + 2)
+    assert len(finished) == 2 * (4 + 4)
     again = measure(recipe, tmp_path, seeds=1, preview=True, tell=lambda _: None)
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
     np.testing.assert_equal(again.effect, first.effect)
-    assert [effect.unit for effect in first.others] == ["doublings"] * 2 + ["% of configurations"] * 2
+    assert [effect.unit for effect in first.others] == ["times its threshold"] * 2 + ["doublings"] * 2 + ["% of configurations"] * 2
     assert [row["units and activations"] for row in first.table] == ["one for all layers"] * 2 + ["layer by layer"] * 2
     for chart in first.charts:
         assert chart.spec(validate=True)

@@ -152,9 +152,17 @@ def plan_claim(recipe: Recipe, *, full: bool, settings: Mapping[str, Any] | None
         cells=_cells(chosen),
         runs=len(work.runs) + work.trained_alone,
         processor_minutes=(started + sum(work.runs) + workers * _START_SECONDS) / 60,
-        minutes=(started + (sum(work.runs) / workers + _START_SECONDS if workers else 0.0)) / 60,
+        minutes=(started + (_side_by_side(work.runs, workers) + _START_SECONDS if workers else 0.0)) / 60,
         notes=notes,
     )
+
+
+def _side_by_side(seconds: list[float], workers: int) -> float:
+    """Time until the last worker is done, each taking the next run when it is free."""
+    free = [0.0] * workers
+    for run in seconds:
+        free[free.index(min(free))] += run
+    return max(free)
 
 
 def _cells(recipe: Recipe) -> str:
@@ -163,7 +171,7 @@ def _cells(recipe: Recipe) -> str:
 
     claim, grid = recipe.claim, recipe.grid
     assert claim is not None  # noqa: S101 - planned_recipe has refused it
-    parts = {"layers": grid.layers or [recipe.model.num_layers]}
+    parts: dict[str, list[Any]] = {"layers": grid.layers or [recipe.model.num_layers]}
     if claim.name not in ("cost", "capacity"):  # neither trains on labels of the data
         parts["labels"] = [f"{size:,}" if isinstance(size, int) else size for size in grid.sizes or [recipe.data.size]]
     if len(grid.controls) > 1:

@@ -146,8 +146,8 @@ def read_options(recipe: Recipe) -> Options:
     if type(given["trials"]) is not int or given["trials"] < 4:
         raise RecipeError(f"claim.options.trials should be a whole number of at least 4, and is {given['trials']!r}.")
     beside = given["per_layer_trials"]
-    if type(beside) is not int or beside < 0 or beside == 1:
-        raise RecipeError(f"claim.options.per_layer_trials should be 0, or 2 and more, and is {beside!r}.")
+    if type(beside) is not int or beside < 0 or beside in (1, 2, 3):
+        raise RecipeError(f"claim.options.per_layer_trials should be 0, or 4 and more, and is {beside!r}.")
     space, thresholds = given["space"], given["thresholds"]
     try:
         spans: dict[str, Any] = {
