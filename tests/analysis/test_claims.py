@@ -57,7 +57,7 @@ def test_an_effect_that_is_not_known_decides_nothing():
     unknown = Effect("price", math.nan, math.nan, math.nan, "points", 1)
     unbounded = Effect("price", 1.0, -math.inf, math.inf, "points", 1)
     assert verdict(unknown, 0.0, preview=False) == verdict(unbounded, 0.0, preview=False) == "undecided"
-    assert "no interval" in written(unbounded)
+    assert "no interval" in written(unbounded) and written(unknown) == "not known"
 
 
 @pytest.mark.parametrize("key", ["claim.threshold", "claim.estimand", "claim.statement", "claim.unit"])

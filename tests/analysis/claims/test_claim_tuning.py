@@ -127,7 +127,8 @@ def test_a_claim_is_measured_and_resumed(tmp_path, monkeypatch):
     again = measure(recipe, tmp_path, seeds=1, preview=True, tell=lambda _: None)
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
     np.testing.assert_equal(again.effect, first.effect)
-    assert [effect.unit for effect in first.others] == ["times its threshold"] * 2 + ["doublings"] * 2 + ["% of configurations"] * 2
+    units = ["times its threshold", "doublings", "% of configurations"]
+    assert [effect.unit for effect in first.others] == [unit for unit in units for _ in range(2)]
     assert [row["units and activations"] for row in first.table] == ["one for all layers"] * 2 + ["layer by layer"] * 2
     for chart in first.charts:
         assert chart.spec(validate=True)

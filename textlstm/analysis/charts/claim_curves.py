@@ -9,6 +9,9 @@ import altair as alt
 from textlstm.analysis.charts.theme import DASHES, Row, labels_axis, plot
 from textlstm.analysis.figures import Figure, Table
 
+_LONG = 30  # letters of a series' name beyond which the legend has two columns
+_APART = 7  # pixels between neighboring series at one place
+
 
 def by_depth_figure(
     rows: Sequence[Row], *, name: str, title: str, axis: str, alt_text: str, caption: str = "", zero: bool = False
@@ -126,6 +129,13 @@ def by_level_figure(
     return _series_figure(rows, x, "level", name, title, axis, alt_text, caption, False)
 
 
+def _apart(series: Sequence[str]) -> alt.XOffset:
+    """Move each series a little aside, so that intervals at one place do not cover each other."""
+    half = _APART * len(series) / 2
+    span = [{"expr": f"bandwidth('x') / 2 + {end}"} for end in (-half, half)]
+    return alt.XOffset("series:N", scale=alt.Scale(domain=list(series), range=span, padding=0))
+
+
 def _series_figure(
     rows: Sequence[Row],
     x: alt.X,
@@ -140,9 +150,11 @@ def _series_figure(
     """Draw lines with dots and intervals, told apart by color, shape and dash."""
     series = list(dict.fromkeys(str(row["series"]) for row in rows))
     several = len(series) > 1
-    legend = alt.Legend(title=None, columns=3, labelLimit=240) if several else None
+    columns = 3 if max(map(len, series)) <= _LONG else 2
+    legend = alt.Legend(title=None, columns=columns, labelLimit=340) if several else None
     base = plot(rows).encode(
         x=x,
+        **({"xOffset": _apart(series)} if several and x.to_dict()["type"] == "ordinal" else {}),
         tooltip=[
             alt.Tooltip("series:N", title="of"),
             alt.Tooltip(f"{place}:N", title=place),

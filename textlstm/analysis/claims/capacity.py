@@ -236,13 +236,15 @@ def _figure(
     reached: Mapping[tuple[str, int, str], Sequence[Crossing]], controls: Sequence[str], depths: Sequence[int]
 ) -> Figure:
     """Draw the number of fitted texts by depth, one line a control and end."""
-    rows = []
+    rows, open_ended = [], False
     for control in controls:
         for end, words in ENDS.items():
             for layers in depths:
                 texts = _texts(reached[control, layers, end])
                 bounded = bool(np.isfinite(texts.low) and np.isfinite(texts.high))
                 told = number(texts.value).removeprefix("+")
+                if all(one.censored for one in reached[control, layers, end]):
+                    told, open_ended = f"at least {told}", True
                 rows.append(
                     {
                         "series": f"{setting_words(control)}, {words}",
@@ -261,6 +263,7 @@ def _figure(
         alt_text="Number of fitted texts by layers: "
         + "; ".join(f"{row['series']} at {row['layers']}: {row['words']}" for row in rows)
         + ".",
-        caption=f"{100 * FITTED:.0f} % right; geometric means over seeds with 95 % intervals.",
+        caption=f"{100 * FITTED:.0f} % right; geometric means over seeds with 95 % intervals."
+        + (" A dot without a bar at the top may stand for more texts: the ladder ended there." if open_ended else ""),
         zero=True,
     )

@@ -128,6 +128,8 @@ def written(effect: Effect) -> str:
     Returns:
         Such as "+0.42 [−0.10, +0.94] points".
     """
+    if not np.isfinite([effect.value, effect.low, effect.high]).any():
+        return "not known"
     if not (np.isfinite(effect.low) and np.isfinite(effect.high)):
         ends = " and ".join(
             words

@@ -157,7 +157,8 @@ def _finding(found: Sequence[dict[str, Any]], depth: int) -> Finding:
         table=rows,
         charts=[_chart(rows, stack, depth) for stack in ("trained", "untrained")],
         notes=[
-            f"The stacks score {written(learned).replace('+', '')} on test{chance}. What has not been learned has no place in a stack.",
+            f"The stacks score {written(learned).replace('+', '')} on test{chance}. What has not been learned has no"
+            " place in a stack.",
             "Selectivity is the probe's score minus its score on a control task: the label or length of another text,"
             " the identity of another token of the text, a random place, depth or value for each kind of context.",
             "Centers weigh levels from 0 (word embeddings) to the top by selectivity; untrained stacks have the weights"
