@@ -126,6 +126,19 @@ def test_the_step_loop_equals_the_fused_kernel_in_states_and_gradients():
         torch.testing.assert_close(stepped, whole, atol=2e-6, rtol=1e-5)
 
 
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this build of torch has no oneDNN")
+@pytest.mark.parametrize("lengths", [[5, 5, 5], [5, 2, 4]])
+def test_training_and_prediction_take_the_path_of_onednn(lengths):
+    layer, x, lengths = make_layer(3, 4), torch.randn(3, 5, 3), torch.tensor(lengths)
+    with torch.autograd.profiler.profile() as training:
+        layer(x, lengths).sum().backward()
+    with torch.autograd.profiler.profile() as prediction, torch.inference_mode():
+        layer(x, lengths)
+    calls = {"aten::mkldnn_rnn_layer", "aten::mkldnn_rnn_layer_backward"}
+    assert {event.name for event in training.function_events} >= calls
+    assert "aten::mkldnn_rnn_layer" in {event.name for event in prediction.function_events}
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -177,7 +177,7 @@ def overlap_report(data: TextData, others: Mapping[str, TextData]) -> list[Share
     Returns:
         A line for each pair of splits, zeros too, in the order of the splits.
     """
-    keys = {name: text_keys(rows.texts) for name, rows in data.splits.items()}
+    keys = {name: text_keys(rows.texts) for name, rows in data.splits.items()} if others else {}
     lines = []
     for other, theirs in others.items():
         for other_split, rows in theirs.splits.items():
@@ -197,6 +197,8 @@ def shared_between_splits(splits: Mapping[str, Split]) -> dict[str, int]:
     Returns:
         Counts by "test in train" and so on.
     """
+    if len(splits) < 2:
+        return {}
     keys = {name: text_keys(rows.texts) for name, rows in splits.items()}
     return {
         f"{later} in {earlier}": int(np.isin(keys[later], keys[earlier]).sum())
