@@ -9,6 +9,7 @@ each. A cell that fails is a `Failure` among the runs, never an exception: the o
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -248,12 +249,19 @@ def _serve(pipe: connection.Connection, run_cell: RunCell) -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # each worker has its own share of the cores
     with suppress(OSError):  # the parent is gone
         pipe.send(_READY)
+    first = True
     while True:
         try:
             cell, folder = pipe.recv()
         except (EOFError, OSError):
             return
         pipe.send(attempt(run_cell, cell, folder))
+        if first:
+            # What it imported stays; without this, each training would begin with collections of garbage (accelerate's)
+            # that walk through all of torch and transformers, a good part of a small cell.
+            gc.collect()
+            gc.freeze()
+            first = False
 
 
 def _end_with_parent() -> None:
