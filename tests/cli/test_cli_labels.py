@@ -64,7 +64,10 @@ def test_train_refuses_what_check_refuses(tmp_path, write_csv, fail, tiny_option
     assert not (tmp_path / "model" / "result.json").exists()
 
 
-@pytest.mark.parametrize("name", ["one example a class", "twins in case", "a line end inside", "controls"])
+LEARNED = ["one example a class", "numbers with zeros before", "blanks around", "twins in case", "words of nothing"]
+
+
+@pytest.mark.parametrize("name", [*LEARNED, "a line end inside", "controls", "right to left"])
 def test_train_learns_what_check_only_warns_of(tmp_path, write_csv, succeed, tiny_options, name):
     labels = CASES[name][0]
     path = write_csv(tmp_path / "data.csv", [text for text, _ in rows_of(labels)], labels)
@@ -72,6 +75,19 @@ def test_train_learns_what_check_only_warns_of(tmp_path, write_csv, succeed, tin
     assert "\x1b" not in done.out
     names = json.loads((tmp_path / "model" / "config.json").read_text())["id2label"].values()
     assert sorted(names) == sorted({label.strip() for label in labels})
+
+
+@pytest.mark.parametrize("classes", [1500, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_thousands_of_classes_are_learned_and_predicted(tmp_path, write_csv, succeed, tiny_options, classes):
+    """Two texts a class: the model has an output for each, and prints no line for each."""
+    labels = [f"c{n:05d}" for n in range(classes)] * 2
+    path = write_csv(tmp_path / "data.csv", [f"film {label}" for label in labels], labels)
+    few = ["--epochs", "1", "--batch-size", "2000", "--hidden", "4", "--set", "training.min_updates=0"]
+    done = succeed("train", path, "--out", tmp_path / "model", *tiny_options, *few)
+    assert len(done.out.splitlines()) < 120
+    assert len(json.loads((tmp_path / "model" / "config.json").read_text())["id2label"]) == classes
+    answers = json.loads(succeed("predict", tmp_path / "model", "--input", "film c00007", "--json").out)
+    assert set(json.dumps(answers).split('"')) & set(labels)
 
 
 def test_a_label_that_training_does_not_know(tmp_path, write_csv, fail, succeed, tiny_options):
