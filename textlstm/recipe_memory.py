@@ -28,7 +28,7 @@ _PREDICTED_EMBEDDINGS, _PREDICTED_UNITS = 1.0, 2.2  # the same without gradients
 _PREDICTED_TOKENS, _PREDICTED_ROWS = 16_384, 256  # of a batch: as `inference.model_files` has them
 _BYTES_A_TOKEN = 14  # of the data: its text as it was read, and its id
 _LONGEST = 4.0  # times the mean: the longest text that is reckoned with
-_MOST_ROWS = 4  # a batch of short texts may have so many times the rows that it has on average
+_WINDOW_ROWS = 3  # a batch of texts of a window's length may have so many times the rows that it has on average
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def peak_memory(
     cells = min(tokens, max(training.batch_size * mean_tokens, longest))
     predicted = min(tokens, _PREDICTED_TOKENS, _PREDICTED_ROWS * longest)
     if model.window is not None:  # no longer batch is read at once; short texts fill one with more rows
-        cells = min(cells, _MOST_ROWS * training.batch_size * model.window)
+        cells = min(cells, _WINDOW_ROWS * training.batch_size * model.window)
         predicted = min(predicted, _PREDICTED_ROWS * model.window)
     read = _PREDICTED_EMBEDDINGS * model.embedding_size + _PREDICTED_UNITS * units
     return PeakMemory(
