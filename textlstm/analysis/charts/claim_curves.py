@@ -154,13 +154,14 @@ def _series_figure(
     legend = alt.Legend(title=None, columns=columns, labelLimit=340) if several else None
     base = plot(rows).encode(
         x=x,
-        **({"xOffset": _apart(series)} if several and x.to_dict()["type"] == "ordinal" else {}),
         tooltip=[
             alt.Tooltip("series:N", title="of"),
             alt.Tooltip(f"{place}:N", title=place),
             alt.Tooltip("words:N", title=axis),
         ],
     )
+    if several and x.to_dict()["type"] == "ordinal":
+        base = base.encode(xOffset=_apart(series))
     color = alt.Color("series:N", scale=alt.Scale(domain=series, range="ordinal"), legend=legend)
     dash = alt.StrokeDash(
         "series:N",
