@@ -124,7 +124,10 @@ def test_two_updates_of_the_deepest_stack_on_stand_in_text(name):
         rows = len(data.splits["train"]) * (1 - 1 / recipe.grid.folds if recipe.grid.folds else 1)
         changes = {**TWO_UPDATES, "training.batch_size": int(np.ceil(rows / 2)), "data.size": "full"}
         run = train(run_recipe.override(changes), data).run
-        assert run.history[-1].step == 2
+        if run_recipe.augmentation.copies:
+            assert run.history[-1].step > 2  # copies of the texts are rows too
+        else:
+            assert run.history[-1].step == 2
         assert run.metrics["test"].rows > 0
         assert np.isfinite(run.metrics["test"].log_loss.value)
 
