@@ -160,12 +160,12 @@ def _series_figure(
             alt.Tooltip("words:N", title=axis),
         ],
     )
-    if several and x.to_dict()["type"] == "ordinal":
+    if several and x.shorthand.endswith(":O"):
         base = base.encode(xOffset=_apart(series))
     color = alt.Color("series:N", scale=alt.Scale(domain=series, range="ordinal"), legend=legend)
     dash = alt.StrokeDash(
         "series:N",
-        scale=alt.Scale(domain=series, range=[DASHES[place % len(DASHES)] for place in range(len(series))]),
+        scale=alt.Scale(domain=series, range=[DASHES[index % len(DASHES)] for index in range(len(series))]),
         legend=legend,
     )
     y = alt.Y("value:Q", title=axis, scale=alt.Scale(zero=zero))
