@@ -53,6 +53,7 @@ def place(tmp_path_factory):
         "pickle.vec": b"\x80\x04]",
         "cut.bin": fasttext_binary.MAGIC + b"\x0b",
         "graph.onnx": "graph",
+        "alone/deep/graph.onnx": "graph",
         "tokenizer.json": "{",
         "calibrated/calibration.json": json.dumps(ZERO),
         "odd/calibration.json": json.dumps({**without(ZERO, "rows"), "temp": 1}),
@@ -230,10 +231,10 @@ MODELS = {
         "name the model's folder",
     ),
     "a graph alone": (
-        lambda at: find_model(at / "calibrated" / ".." / "splits" / "graph.onnx"),
-        "graph.onnx",
-        "",
-        "",
+        lambda at: find_model(at / "alone" / "deep" / "graph.onnx"),
+        "is in neither",
+        "should lie beside it or one folder up",
+        "copy it there",
     ),
     "no graph": (
         lambda at: find_model(at / "model", backend="onnx"),
