@@ -351,7 +351,7 @@ CLAIMS = {
     "one trial beside": (
         lambda at: tuning_claim.read_options(claim("tuning", claim__options=options("tuning", per_layer_trials=1))),
         "is 1",
-        "0, or 2 and more",
+        "should be 0, or",
         "",
     ),
     "no space": (
