@@ -9,7 +9,6 @@ import altair as alt
 from textlstm.analysis.charts.theme import DASHES, Row, labels_axis, plot
 from textlstm.analysis.figures import Figure, Table
 
-_STEPS = ("layers", "level")  # what is counted, so that marks may stand beside their place
 _LONG = 30  # letters of a series' name beyond which the legend has two columns
 _APART = 7  # pixels between neighboring series at one place
 
