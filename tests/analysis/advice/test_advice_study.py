@@ -66,13 +66,13 @@ def test_more_time_never_plans_less_and_a_slower_machine_never_more():
 def test_the_refusal_of_a_small_budget_names_options_that_do_fit():
     data = texts_of([1000, 1000], words=300)
     with pytest.raises(RecipeError, match="Even a first look") as refused:
-        planned(data, budget=300.0)
+        planned(data, budget=600.0)
     words = str(refused.value)
     options = dict(re.findall(r"--(budget|max-length|hidden) (\d+)", words))
     assert set(options) == {"budget", "max-length", "hidden"}, words
     planned(data, budget=60.0 * int(options["budget"]))
-    planned(data, budget=300.0, recipe=default_recipe(**{"tokenizer.max_length": int(options["max-length"])}))
-    planned(data, budget=300.0, recipe=default_recipe(**{"model.hidden_size": int(options["hidden"])}))
+    planned(data, budget=600.0, recipe=default_recipe(**{"tokenizer.max_length": int(options["max-length"])}))
+    planned(data, budget=600.0, recipe=default_recipe(**{"model.hidden_size": int(options["hidden"])}))
 
 
 def test_the_test_split_is_put_aside_and_its_content_changes_nothing():

@@ -14,7 +14,7 @@ from textlstm.errors import RecipeError
 from textlstm.recipe_files import load_recipe
 
 SIZES = [125, 250, 500, 1000, 2000, 4000]
-VARIANT = "locked dropout 0.5"
+VARIANT = "augmentation"
 
 
 def planted(monkeypatch, tmp_path, chance_of, *, sizes=SIZES, depths=(1, 2, 3)):
