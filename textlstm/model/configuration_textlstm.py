@@ -93,7 +93,7 @@ class TextLSTMConfig(PreTrainedConfig):
     """Activation of the gates, one name or one for each layer: sigmoid or hard_sigmoid (which leaves the fused kernel)."""  # noqa: E501
 
     window: int | None = None
-    """Tokens of a text that are read at a time, so that memory does not grow with its length; logits and gradients stay the same, and training takes longer, the more so the deeper the stack; null reads texts at once."""  # noqa: E501
+    """Tokens of a text that are read at a time, so that memory grows little with its length; logits and gradients stay the same, and training takes longer, the more so the deeper the stack; null reads texts at once."""  # noqa: E501
 
     embedding_dropout: float = 0.3
     """Share of the vocabulary's words that are dropped from a whole batch in training."""
