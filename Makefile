@@ -17,8 +17,8 @@ install: $(READY)  ## the virtual environment alone
 test: $(READY)  ## the quick tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-test-all: $(READY)  ## every test that this machine can run
-	$(BIN)/python -m pytest -m ""
+test-all: $(READY)  ## every test that this machine can run, on newly drawn cases
+	$(BIN)/python -m pytest -m "" --hypothesis-profile=wide
 
 check: $(READY)  ## linters, types and docstrings
 	$(BIN)/ruff check .
