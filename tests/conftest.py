@@ -10,8 +10,8 @@ from textlstm.recipe import validate
 from textlstm.results import Cost, DataUse, Epoch, Estimate, Run, SplitMetrics, predictions_table
 from textlstm.text.datasets import load_data
 
-# A busy machine is no failure: no test is timed. `make test` draws the same cases each time, so that no change is refused
-# for what it did not touch; `make test-all` draws others (--hypothesis-profile=wide).
+# A busy machine is no failure: no test is timed. `make test` draws the same cases each time, so that no change is
+# refused for what it did not touch; `make test-all` draws others (--hypothesis-profile=wide).
 _UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("steady", _UNTIMED, derandomize=True)
 settings.register_profile("wide", _UNTIMED, derandomize=False)
