@@ -9,7 +9,7 @@ import pytest
 
 from textlstm.model import TextLSTMConfig, configuration_textlstm
 from textlstm.model.configuration_textlstm import ACTIVATIONS, DATA_FIELDS, GATE_ACTIVATIONS
-from textlstm.model.layers import ACTIVATION_FUNCTIONS
+from textlstm.model.kernel import ACTIVATION_FUNCTIONS
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from textlstm.model.kernel import ACTIVATION_FUNCTIONS
 from textlstm.model.layers import (
-    ACTIVATION_FUNCTIONS,
     LSTMLayer,
     initial_lstm_weights,
     reverse_prefix,

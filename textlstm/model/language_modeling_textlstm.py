@@ -20,7 +20,8 @@ from transformers.utils.generic import ModelOutput
 
 from .configuration_textlstm import TextLSTMConfig
 from .dropout import LockedDropout
-from .layers import LSTMLayer, State, reverse_prefix, reverse_prefix_order
+from .kernel import State
+from .layers import LSTMLayer, reverse_prefix, reverse_prefix_order
 from .modeling_textlstm import TextLSTMModel, TextLSTMPreTrainedModel
 from .pooling import valid_positions
 

@@ -9,32 +9,16 @@ Travels with published models: imports only torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .kernel import lstm
+from .kernel import State, lstm, lstm_steps
 from .pooling import valid_positions
 
-State = tuple[Tensor, Tensor]
-"""Hidden and cell state of one direction, each (batch, hidden_size)."""
-
 _SHUT = 1e4  # a gate's sigmoid of minus this is zero, and half precision can hold it
-
-# Names and constants of ONNX's LSTM operator, so that every model can be exported.
-ACTIVATION_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "relu": torch.relu,
-    "leaky_relu": lambda x: functional.leaky_relu(x, 0.01),
-    "thresholded_relu": lambda x: functional.threshold(x, 1.0, 0.0),
-    "elu": functional.elu,
-    "softsign": functional.softsign,
-    "softplus": functional.softplus,
-    "hard_sigmoid": lambda x: functional.hardsigmoid(1.2 * x),  # a slope of 0.2; torch's own is 1/6
-}
 
 
 def reverse_prefix_order(lengths: Tensor, time: int) -> Tensor:
@@ -250,41 +234,8 @@ class LSTMLayer(nn.Module):
     def _run_steps(
         self, readings: list[Tensor], weights: list[list[Tensor]], state: State | None = None
     ) -> tuple[Tensor, State]:
-        """Run step by step with any activation; what no step waits for, the products with the inputs, comes first.
-
-        A step of few units takes as long as its number of calls: directions go side by side, and so do the three gates.
-
-        Args:
-            readings: of each direction (time, batch, features), in its order of reading.
-            weights: of each direction.
-            state: before, each (directions, batch, hidden); zeros when None.
-
-        Returns:
-            (time, directions, batch, hidden), and the state after the last position.
-        """
-        act = ACTIVATION_FUNCTIONS[self.activation]
-        gate = ACTIVATION_FUNCTIONS[self.gate_activation]
-        size = self.hidden_size
-        projected, recurrent = [], []
-        for x, one in zip(readings, weights, strict=True):
-            # gates first, then the candidate
-            weight_ih, weight_hh, bias_ih, bias_hh = (
-                torch.cat([w[: 2 * size], w[3 * size :], w[2 * size : 3 * size]]) for w in one
-            )
-            projected.append(functional.linear(x, weight_ih, bias_ih + bias_hh))  # (time, batch, 4 * hidden)
-            recurrent.append(weight_hh.t())
-        steps = torch.stack(projected, dim=1)  # (time, directions, batch, 4 * hidden)
-        matrix = torch.stack(recurrent).to(steps.dtype)  # once, where autocast would cast it at every step
-        zeros = steps.new_zeros(*steps.shape[1:3], size)
-        hidden, cell = (zeros, zeros) if state is None else state
-        states = []
-        for inputs in steps.unbind():
-            gates, candidate = torch.baddbmm(inputs, hidden, matrix).split([3 * size, size], dim=2)
-            i, f, o = gate(gates).chunk(3, dim=2)
-            cell = torch.addcmul(f * cell, i, act(candidate))
-            hidden = o * act(cell)
-            states.append(hidden)
-        return torch.stack(states), (hidden, cell)
+        """Run the directions step by step, which is what other activations need."""
+        return lstm_steps(readings, weights, state, activation=self.activation, gate_activation=self.gate_activation)
 
     def extra_repr(self) -> str:
         """Name the shape and the options where the model is printed."""

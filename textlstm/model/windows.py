@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .dropout import LockedDropout, WordDropout
-from .layers import LSTMLayer, State
+from .kernel import State
+from .layers import LSTMLayer
 from .pooling import Pooling, Sums, valid_positions
 
 Entering = list[list[State | None]]

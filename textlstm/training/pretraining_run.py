@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from textlstm.errors import DataError, NonFiniteLossError
 from textlstm.model import TextLSTMForLanguageModeling
-from textlstm.model.layers import State
+from textlstm.model.kernel import State
 from textlstm.recipe import Recipe
 from textlstm.text.streams import stream
 from textlstm.text.token_stream import TokenStream, side_by_side

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from textlstm.model.layers import State
+from textlstm.model.kernel import State
 from textlstm.training.checkpoint_files import read_last, write_last
 from textlstm.training.progress import STATE_FILE
 

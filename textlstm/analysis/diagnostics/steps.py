@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from textlstm.model import TextLSTMForSequenceClassification
-from textlstm.model.layers import ACTIVATION_FUNCTIONS, LSTMLayer, reverse_prefix, reverse_prefix_order
+from textlstm.model.kernel import ACTIVATION_FUNCTIONS
+from textlstm.model.layers import LSTMLayer, reverse_prefix, reverse_prefix_order
 from textlstm.model.pooling import valid_positions
 from textlstm.text.batching import pad_batch
 from textlstm.text.encoding import Encoded
