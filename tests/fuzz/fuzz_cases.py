@@ -82,13 +82,9 @@ def damaged(draw, contents):
 
 
 def many(cases):
-    """Settings for so many cases; files are rewritten by each, so that fixtures may be shared.
-
-    The quick look is at the same cases each time, so that a change is never refused for what it did not touch; the long
-    one looks further each time.
-    """
+    """Settings for so many cases; files are rewritten by each, so that fixtures may be shared."""
     checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
-    return settings(max_examples=cases, derandomize=cases < 1000, suppress_health_check=checks)
+    return settings(max_examples=cases, suppress_health_check=checks)
 
 
 def result_or_sentence(call, *arguments, **options):

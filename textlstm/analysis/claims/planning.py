@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from textlstm.text.datasets import TextData
 
 _OF_THE_OLD_DATA = ("mirror", "config", "revision", "text_columns", "label_column", "label_names", "label_separator")
-
-
 _START_SECONDS = 5.0  # of a process: importing torch and transformers, reading the data
 _PROBE_SECONDS = 0.8  # of one fact at one level, its control task included
 _TRANSFER_SECONDS = 4.0  # of the probes of one stack, an untrained one and the mean of embeddings, for every penalty
