@@ -6,8 +6,9 @@ from textlstm.recipe import Recipe
 from textlstm.recipe_arithmetic import stack_size
 from textlstm.text.protocol import validation_rows
 
-# Measured at hidden 48 to 128 on one thread of an AVX-512 core: seconds a token outside and inside the products, and
-# what an update, and a time step of one layer and direction, take whatever their size (most of it for short texts).
+# Seconds a token outside and inside the products, measured at hidden 48 to 128 on one thread of an AVX-512 core; and
+# what an update, and a time step of one layer and direction, take whatever their size (most of it for short texts),
+# fitted to runs on a busy core with AVX2.
 _SECONDS_PER_TOKEN, _SECONDS_PER_FLOP = 2.4e-6, 4.5e-11
 _SECONDS_PER_UPDATE, _SECONDS_PER_STEP = 5e-3, 1.6e-4
 _START_SECONDS = 1.0  # drawing rows, making the model, scoring
