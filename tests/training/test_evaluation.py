@@ -1,6 +1,7 @@
 """Metrics equal scikit-learn's, do not depend on row order, and say so where a class is absent."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -145,6 +146,28 @@ def test_absent_classes_are_listed_and_left_out_of_the_mean():
     assert metrics.macro_f1.value == 1
     assert metrics.per_class[2].rows == 0
     assert metrics.per_class[2].f1 == 0
+
+
+def test_thousands_of_classes_score_as_few_do():
+    """Classes that no row has and none is given change no figure, and take no memory a row."""
+    rng = np.random.default_rng(0)
+    few = rng.dirichlet(np.ones(5), size=4_000).astype(np.float32)
+    labels = rng.integers(0, 5, size=4_000)
+    many = np.zeros((4_000, 2_000), dtype=np.float32)
+    many[:, 100:105] = few
+    tracemalloc.start()
+    try:
+        wide = evaluate_predictions(labels + 100, many, [str(k) for k in range(2_000)], resamples=50)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    narrow = evaluate_predictions(labels, few, list("abcde"), resamples=50)
+    assert peak < 50 * 2**20, "a dense matrix of counts takes 190 MB"
+    for name in ("accuracy", "macro_f1", "log_loss", "ece"):
+        one, other = getattr(wide, name), getattr(narrow, name)
+        assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high), abs=1e-12), name
+    rows = [(one.rows, one.f1) for one in wide.per_class[100:105]]
+    assert rows == [(one.rows, one.f1) for one in narrow.per_class]
 
 
 def test_a_sure_mistake_costs_a_finite_loss():

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from textlstm.results import Estimate
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 # Rows are summed into at most this many groups before they are resampled, so the cost stops growing with the data. The
 # groups give the interval's width a relative error of 1 / sqrt(2 * 10,000), 0.7 %: less than 1,000 resamples' 2 %.
 _MAX_GROUPS = 10_000
 _CHUNK_CELLS = 2_000_000  # resampling weights held at a time: 16 MB
-_WIDE, _THIN = 1000, 20  # columns, and rows' figures for each that is not 0, from which sparse sums are faster
 
 
 def mean_interval(values: Sequence[float] | NDArray[np.float64], *, confidence: float = 0.95) -> Estimate:
@@ -73,7 +76,9 @@ def wilson_interval(successes: int, n: int, *, confidence: float = 0.95) -> Esti
     return Estimate(value=share, low=low, high=high)
 
 
-def bootstrap_sums(columns: NDArray[np.float64], *, resamples: int = 1000, seed: int = 0) -> NDArray[np.float64]:
+def bootstrap_sums(
+    columns: NDArray[np.float64] | csr_array, *, resamples: int = 1000, seed: int = 0
+) -> NDArray[np.float64]:
     """Draw rows with replacement, many times, and sum each draw's columns (Efron 1979, Ann. Stat. 7).
 
     Any figure that is a function of column sums (accuracy, F1, log loss, calibration error, and differences of these
@@ -81,7 +86,8 @@ def bootstrap_sums(columns: NDArray[np.float64], *, resamples: int = 1000, seed:
     Above 10,000 rows, random groups of rows are drawn in place of single rows: the spread of the sums stays the same.
 
     Args:
-        columns: (rows, m) finite figures; a column of ones counts the rows drawn.
+        columns: (rows, m) finite figures; a column of ones counts the rows drawn. Sparse where m is in the thousands
+            and a row has a handful of figures that are not 0.
         resamples: number of draws.
         seed: the same seed, rows and order give the same draws.
 
@@ -91,20 +97,16 @@ def bootstrap_sums(columns: NDArray[np.float64], *, resamples: int = 1000, seed:
     Raises:
         ValueError: there are no rows.
     """
-    if len(columns) == 0:
+    n, m = columns.shape
+    if n == 0:
         raise ValueError("a bootstrap needs at least one row")
     rng = np.random.default_rng(seed)
-    if len(columns) > _MAX_GROUPS:
-        starts = np.linspace(0, len(columns), _MAX_GROUPS, endpoint=False).astype(np.int64)
-        columns = np.add.reduceat(columns[rng.permutation(len(columns))], starts, axis=0)
-    n = len(columns)
-    # With thousands of classes a row has a handful of figures that are not 0, and only these are multiplied.
-    turned = None
-    if columns.shape[1] > _WIDE and np.count_nonzero(columns) * _THIN < columns.size:
-        from scipy.sparse import csr_array
-
-        turned = csr_array(columns.T)
-    sums = np.empty((resamples, columns.shape[1]))
+    if n > _MAX_GROUPS:
+        starts = np.linspace(0, n, _MAX_GROUPS, endpoint=False).astype(np.int64)
+        columns = _sum_groups(columns[rng.permutation(n)], starts)
+        n = _MAX_GROUPS
+    turned = None if isinstance(columns, np.ndarray) else columns.T.tocsr()
+    sums = np.empty((resamples, m))
     step = max(1, _CHUNK_CELLS // n)
     for start in range(0, resamples, step):
         count = min(step, resamples - start)
@@ -114,6 +116,18 @@ def bootstrap_sums(columns: NDArray[np.float64], *, resamples: int = 1000, seed:
         times = weights.astype(np.float64)
         sums[start : start + count] = times @ columns if turned is None else (turned @ times.T).T
     return sums
+
+
+def _sum_groups(columns: NDArray[np.float64] | csr_array, starts: NDArray[np.int64]) -> NDArray[np.float64] | csr_array:
+    """Sum neighboring rows from each start to the next."""
+    if isinstance(columns, np.ndarray):
+        return np.asarray(np.add.reduceat(columns, starts, axis=0))
+    from scipy.sparse import csr_array
+
+    n = columns.shape[0]
+    # A row for each group, with a one for each of its members.
+    members = csr_array((np.ones(n), np.arange(n), np.append(starts, n)), shape=(len(starts), n))
+    return members @ columns
 
 
 def percentile_interval(value: float, resampled: NDArray[np.float64], *, confidence: float = 0.95) -> Estimate:

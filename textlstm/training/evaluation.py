@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from textlstm.results import ClassMetrics, Estimate, SplitMetrics
 from textlstm.stats.intervals import bootstrap_sums, percentile_interval, wilson_interval
 from textlstm.stats.scores import THRESHOLD
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 __all__ = ["ECE_BINS", "evaluate_predictions", "format_metrics", "probabilities_from_logits", "quick_scores"]
 
 Floats = NDArray[np.float64]
@@ -23,6 +26,7 @@ ECE_BINS = 15  # equal width, as in Guo et al. 2017
 LOG_LOSS_FLOOR = float(
     np.finfo(np.float32).eps
 )  # 1.2e-7, so one row costs at most 15.9 nats; scikit-learn's for float32
+_WIDE = 1000  # columns from which sparse sums are faster
 _SHOWN_CLASSES = 30
 _NAME_CELLS = 40
 
@@ -63,26 +67,30 @@ def evaluate_predictions(
         ValueError: shapes do not fit each other, there are no rows, a class id is out of range, or a probability is not
             between 0 and 1.
     """
-    labels, chances = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
+    labels, chances = np.asarray(labels), np.asarray(probabilities)
     if misfit := _misfit(labels, chances, len(label_names)):
         raise ValueError(misfit)
     rows, classes = chances.shape
-    truth = labels.astype(bool) if labels.ndim == 2 else labels[:, None] == np.arange(classes)
+    # One row of figures per example, of which every metric is a function of the column sums; and a canonical order, so
+    # that the draws do not depend on the rows' order.
+    columns: Floats | csr_array
     if labels.ndim == 2:
+        truth, chances = labels.astype(bool), chances.astype(np.float64)
         chosen = chances >= THRESHOLD
-        right, confidence = (chosen == truth), np.maximum(chances, 1 - chances)
+        right = chosen == truth
         losses = _surprise(np.where(truth, chances, 1 - chances)).mean(axis=1)
+        gaps = _bin_gaps(right, np.maximum(chances, 1 - chances))
+        columns = np.column_stack([np.ones(rows), losses, gaps, truth & chosen, chosen, truth])
+        order = np.lexsort(columns.T)
     else:
         winner = chances.argmax(axis=1)
-        chosen = winner[:, None] == np.arange(classes)
-        right, confidence = (winner == labels)[:, None], chances.max(axis=1, keepdims=True)
-        losses = _surprise(chances[np.arange(rows), labels])
-
-    # One row of figures per example, of which every metric is a function of the column sums.
-    columns = np.column_stack([np.ones(rows), losses, _bin_gaps(right, confidence), truth & chosen, chosen, truth])
-    # A canonical order, so that the draws do not depend on the rows' order; four keys settle a single-label row.
-    keys = columns.T if labels.ndim == 2 else (losses, confidence[:, 0], winner, labels)
-    columns = columns[np.lexsort(keys)]
+        right = (winner == labels)[:, None]
+        confidence = chances.max(axis=1, keepdims=True).astype(np.float64)
+        losses = _surprise(chances[np.arange(rows), labels].astype(np.float64))
+        figures = np.column_stack([np.ones(rows), losses, _bin_gaps(right, confidence)])
+        columns = _with_counts(figures, [np.where(right[:, 0], winner, -1), winner, labels], classes)
+        order = np.lexsort((losses, confidence[:, 0], winner, labels))
+    columns = columns[order]
     count, loss = slice(0, 1), slice(1, 2)
     bins = slice(2, 2 + ECE_BINS)
     hits, given, had = (slice(bins.stop + k * classes, bins.stop + (k + 1) * classes) for k in range(3))
@@ -168,14 +176,14 @@ def format_metrics(metrics: SplitMetrics) -> str:
     return plain_text("\n".join(lines))
 
 
-def _misfit(labels: NDArray[Any], chances: Floats, classes: int) -> str | None:
+def _misfit(labels: NDArray[Any], chances: NDArray[Any], classes: int) -> str | None:
     """Say what is wrong with the input, if anything."""
     if chances.ndim != 2 or chances.shape[1] != classes or labels.shape not in (chances.shape, chances.shape[:1]):
         shapes = f"{chances.shape} and {labels.shape}"
         return f"probabilities should be (rows, {classes}) and labels (rows,) or (rows, {classes}), not {shapes}"
     if len(chances) == 0:
         return "a split needs at least one row to be scored"
-    if not ((chances >= 0) & (chances <= 1 + 1e-6)).all():  # NaN fails too
+    if not (chances.min() >= 0 and chances.max() <= 1 + 1e-6):  # NaN fails too
         return "a probability lies between 0 and 1, and some here do not"
     if labels.ndim == 1 and not ((labels >= 0) & (labels < classes)).all():
         return f"a class id lies between 0 and {classes - 1}, and some here do not"
@@ -185,6 +193,27 @@ def _misfit(labels: NDArray[Any], chances: Floats, classes: int) -> str | None:
 def _surprise(chances: Floats) -> Floats:
     """Negative log probability in nats, clipped; adding zero turns the -0.0 of a sure answer into 0.0."""
     return np.asarray(-np.log(np.clip(chances, LOG_LOSS_FLOOR, 1.0)) + 0.0)
+
+
+def _with_counts(figures: Floats, classes_of: Sequence[NDArray[Any]], classes: int) -> Floats | csr_array:
+    """Put one-hot columns beside the figures: for each list of class ids `classes` columns, and -1 stands for none.
+
+    Thousands of classes give a sparse matrix: a dense one of 20,000 rows and 10,000 classes would take 5 GB.
+    """
+    rows, first = figures.shape
+    width = first + len(classes_of) * classes
+    ids = np.stack(classes_of, axis=1)
+    row, which = np.nonzero(ids >= 0)
+    column = first + which * classes + ids[row, which]
+    if width <= _WIDE:
+        columns = np.zeros((rows, width))
+        columns[:, :first] = figures
+        columns[row, column] = 1.0
+        return columns
+    from scipy.sparse import csr_array, hstack
+
+    counts = csr_array((np.ones(len(row)), (row, column - first)), shape=(rows, width - first))
+    return csr_array(hstack([csr_array(figures), counts], format="csr"))
 
 
 def _bin_gaps(right: NDArray[np.bool_], confidence: Floats) -> Floats:
