@@ -68,17 +68,17 @@ def advise(
 
     with AdviceProgress(folder, quiet=quiet) as progress:
         from textlstm.analysis.advice.live import advise as find_out
-        from textlstm.experiment.capacity import choose_workers
+        from textlstm.experiment.capacity import workers_for_run
         from textlstm.experiment.executors import Processes
+        from textlstm.experiment.plan import data_facts
         from textlstm.text.protocol import load_recipe_data
 
         loaded = load_recipe_data(recipe)
         progress.note(loaded)
         quiet_libraries()
-        texts = sum(split.texts.nbytes for split in loaded.splits.values())
-        count, note = choose_workers(threads=recipe.threads, device=recipe.device, data_bytes=texts)
         if workers is None:
-            workers = count
+            deepest = recipe.override({"model.num_layers": max_layers})
+            workers, note = workers_for_run(deepest, data_facts(loaded, recipe))
             if note:
                 progress.say(note)
         advice = find_out(

@@ -3,7 +3,15 @@
 import pytest
 
 from textlstm.experiment import capacity
-from textlstm.experiment.capacity import WORKER_BYTES, available_memory, available_threads, choose_workers
+from textlstm.experiment.capacity import (
+    WORKER_BYTES,
+    available_memory,
+    available_threads,
+    choose_workers,
+    workers_for_run,
+)
+from textlstm.experiment.grid import DataFacts
+from textlstm.recipe import validate
 
 GIB = 2**30
 
@@ -14,28 +22,38 @@ def test_this_machine_tells_something():
 
 
 @pytest.mark.parametrize(
-    ("cores", "threads", "memory", "data", "workers", "limited"),
+    ("cores", "threads", "memory", "run", "workers", "limited"),
     [
-        (8, 1, None, 0, 8, False),
-        (8, 3, None, 0, 2, False),
-        (1, 4, None, 0, 1, False),
-        (8, 1, 100 * GIB, 0, 8, False),
-        (8, 1, 3 * WORKER_BYTES, 0, 3, True),
-        (8, 1, 3 * WORKER_BYTES, WORKER_BYTES, 1, True),
-        (8, 1, 0, 0, 1, True),
-        (2, 2, 0, 0, 1, False),
+        (8, 1, None, WORKER_BYTES, 8, False),
+        (8, 3, None, WORKER_BYTES, 2, False),
+        (1, 4, None, WORKER_BYTES, 1, False),
+        (8, 1, 100 * GIB, WORKER_BYTES, 8, False),
+        (8, 1, 3 * WORKER_BYTES, WORKER_BYTES, 3, True),
+        (8, 1, 3 * WORKER_BYTES, 2 * WORKER_BYTES, 1, True),
+        (8, 1, 0, WORKER_BYTES, 1, True),
+        (2, 2, 0, WORKER_BYTES, 1, False),
     ],
 )
-def test_workers_are_as_many_as_processors_and_memory_allow(
-    monkeypatch, cores, threads, memory, data, workers, limited
-):
+def test_workers_are_as_many_as_processors_and_memory_allow(monkeypatch, cores, threads, memory, run, workers, limited):
     monkeypatch.setattr(capacity, "available_threads", lambda: cores)
     monkeypatch.setattr(capacity, "available_memory", lambda: memory)
-    found, note = choose_workers(threads=threads, device="cpu", data_bytes=data)
+    found, note = choose_workers(threads=threads, device="cpu", run_bytes=run)
     assert found == workers
     assert (note is not None) == limited
     if limited:
         assert "MiB are free; --workers" in note
+
+
+def test_a_larger_run_leaves_room_for_fewer(monkeypatch):
+    """Advice on 300,000 texts reckons with what they and the deepest stack take."""
+    monkeypatch.setattr(capacity, "available_threads", lambda: 8)
+    monkeypatch.setattr(capacity, "available_memory", lambda: 8 * GIB)
+    recipe = validate({"name": "run", "data": {"source": "pydocs"}}, origin="the recipe")
+    small = workers_for_run(recipe, DataFacts(train_rows=1_000))
+    rows = DataFacts(train_rows=300_000, mean_tokens=400.0)
+    large = workers_for_run(recipe.override({"model.num_layers": 4, "tokenizer.max_length": 400}), rows)
+    assert small == (8, None)
+    assert 1 <= large[0] < 5 and large[1] is not None
 
 
 def groups(tmp_path, monkeypatch, own, files):

@@ -37,16 +37,13 @@ def available_memory() -> int | None:
     return min(rooms, default=None)
 
 
-def choose_workers(
-    *, threads: int, device: str = "auto", data_bytes: int = 0, run_bytes: int = WORKER_BYTES
-) -> tuple[int, str | None]:
+def choose_workers(*, threads: int, device: str = "auto", run_bytes: int = WORKER_BYTES) -> tuple[int, str | None]:
     """Decide how many runs go on side by side.
 
     Args:
         threads: of one run.
         device: of the recipe; runs on one graphics processor go one after another.
-        data_bytes: what a worker holds of the data, beside that.
-        run_bytes: what the largest run needs, libraries counted.
+        run_bytes: what the largest run needs, libraries and data counted.
 
     Returns:
         The number of workers, at least 1, and a sentence when something else than the processors sets it.
@@ -60,14 +57,13 @@ def choose_workers(
     memory = available_memory()
     if memory is None:
         return by_processors, None
-    each = run_bytes + data_bytes
-    by_memory = max(1, memory // each)
+    by_memory = max(1, memory // run_bytes)
     if by_memory >= by_processors:
         return by_processors, None
+    each, free = (f"{amount / 2**20:,.0f} MiB" for amount in (run_bytes, memory))
     return by_memory, (
         f"{by_memory} {'runs go' if by_memory > 1 else 'run goes'} at a time, where the processors would allow"
-        f" {by_processors}: each needs about {each / 2**20:,.0f} MiB and {memory / 2**20:,.0f} MiB are free; --workers"
-        " sets another number."
+        f" {by_processors}: each needs about {each} and {free} are free; --workers sets another number."
     )
 
 
@@ -86,6 +82,20 @@ def largest_memory(cells: Iterable[Cell], facts: DataFacts) -> PeakMemory | None
         rows = facts.train_rows if cell.size == "full" else cell.size
         peaks.append(peak_memory(cell.recipe, num_labels=facts.num_labels, mean_tokens=facts.mean_tokens, rows=rows))
     return max(peaks, key=lambda peak: peak.total, default=None)
+
+
+def workers_for_run(recipe: Recipe, facts: DataFacts) -> tuple[int, str | None]:
+    """Decide how many runs like one go on side by side.
+
+    Args:
+        recipe: of the largest run.
+        facts: of the data, of which it learns from all rows.
+
+    Returns:
+        The number of workers, at least 1, and a sentence when something else than the processors sets it.
+    """
+    peak = peak_memory(recipe, num_labels=facts.num_labels, mean_tokens=facts.mean_tokens, rows=facts.train_rows)
+    return choose_workers(threads=recipe.threads, device=recipe.device, run_bytes=peak.total)
 
 
 def workers_for(recipe: Recipe, cells: Sequence[Cell], facts: DataFacts) -> tuple[int, str | None]:
