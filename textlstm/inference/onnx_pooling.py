@@ -77,7 +77,9 @@ def _pool_max(nodes: GraphNodes, states: str, valid: str, lengths: str) -> str:
     """Take each feature's largest value over a text's words."""
     lowest = nodes.lowest
     words = nodes.add("Where", [valid, states, lowest])
-    largest = nodes.add("ReduceMax", [words, nodes.axis(0)], keepdims=0)
+    # Not ReduceMax over time, which ONNX Runtime computes number by number: 3 to 4 times slower, a tenth of an answer.
+    by_feature = nodes.add("Transpose", [words], perm=[1, 2, 0])
+    largest = nodes.add("Squeeze", [nodes.add("GlobalMaxPool", [by_feature]), nodes.axis(2)])
     return nodes.add("Where", [_any_word(nodes, lengths), largest, nodes.zero])
 
 
