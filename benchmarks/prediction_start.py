@@ -5,7 +5,7 @@
 - start: `textlstm predict MODEL --input "a good film" --threads 1` from a shell's call to its answer, on the 2 x 256
   model of `prediction_speed.py`, as a new process each time; 8 and 32 bits in turns. Files have been read once before,
   so the disk's speed is not in it.
-- rows: a csv file of generated rows of 10 words through a 1 x 64 model (8 bits, two threads), with the peak of resident
+- rows: a csv file of generated rows of 10 words through a 2 x 64 model (8 bits, two threads), with the peak of resident
   memory (Linux) of the process that labels it. The number of lines written is compared with that of the rows.
 
 Goals: the median start of an 8-bit model under 1 s, ten million rows under 600 MB. Exit code 1 when one is missed. The
