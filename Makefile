@@ -2,8 +2,8 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-# Processes of the quick tests, each with one thread, since threads of several would wait for each other; the slow tests
-# need the machine for themselves.
+# Processes of the tests, each with one thread, since threads of several would wait for each other. A browser and a Ray
+# cluster bring processes of their own and go alone.
 JOBS ?= 2
 READY := $(VENV)/.ready
 
@@ -18,7 +18,8 @@ test: $(READY)  ## the quick tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-all: $(READY)  ## every test that this machine can run, on newly drawn cases
-	$(BIN)/python -m pytest -m "" --hypothesis-profile=wide
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not (browser or ray)" --hypothesis-profile=wide -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -m "browser or ray" --hypothesis-profile=wide
 
 check: $(READY)  ## linters, types and docstrings
 	$(BIN)/ruff check .

@@ -25,6 +25,7 @@ from textlstm.text.tokenization import (
     train_tokenizer,
     vocabulary_size,
 )
+from textlstm.text.word_pipeline import add_pipeline
 
 KINDS = ("word", "bpe", "wordpiece", "unigram")
 TEXTS = [
@@ -34,6 +35,9 @@ TEXTS = [
     "これは日本語の映画です。カタカナも読めます。", "ภาษาไทยที่ไม่มีช่องว่าง", "Это хороший фильм. Плохой фильм?",
     "فیلم خوبی می‌خواهم", "यह फ़िल्म अच्छी है", "so good 👍🏽 ❤️ 👨‍👩‍👧", "", "   ",
 ] * 3  # fmt: skip
+
+WORD_CUTTER = Tokenizer(models.WordPiece())
+add_pipeline(WORD_CUTTER, "wordpiece", lowercase=True)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -54,6 +58,23 @@ def test_a_trained_tokenizer_is_complete(tokenizer):
     assert [len(row) for row in batch["input_ids"]] == [40, 40]
     assert batch["input_ids"][0][-1] == 0
     assert batch["attention_mask"][0][-1] == 0
+
+
+@given(
+    st.text(
+        st.one_of(st.characters(codec="utf-8"), st.sampled_from(" \t\n\x1c\x85\xa0\u2028\u3000'n\u0301\u00b4")),
+        max_size=30,
+    )
+)
+@settings(deadline=None, max_examples=300)
+def test_no_word_goes_over_white_space(text):
+    """WordPiece takes its letters from each different part between white space, which is read once."""
+    assert _words_of(text) == [word for part in text.split() for word in _words_of(part)]
+
+
+def _words_of(text: str) -> list[str]:
+    words = WORD_CUTTER.pre_tokenizer.pre_tokenize_str(WORD_CUTTER.normalizer.normalize_str(text))
+    return [word for word, _ in words]
 
 
 def test_saving_keeps_every_id_and_bakes_truncation_in(tokenizer, tmp_path):

@@ -182,7 +182,11 @@ def _learn_wordpieces(
     marked = Tokenizer(models.WordLevel(unk_token=UNK_TOKEN))
     marked.normalizer = backend.normalizer
     marked.pre_tokenizer = backend.pre_tokenizer
-    marked.train_from_iterator(text_chunks(texts), trainers.WordLevelTrainer(vocab_size=2**31, show_progress=False))
+    # No word goes over white space, so that each different part between is read once, however many texts hold it.
+    parts = {part for chunk in text_chunks(texts) for text in chunk for part in text.split()}
+    marked.train_from_iterator(
+        text_chunks(sorted(parts)), trainers.WordLevelTrainer(vocab_size=2**31, show_progress=False)
+    )
     seen: Counter[str] = Counter()  # letters by the number of different words that hold them
     for word in marked.get_vocab():
         seen.update({word[0], *("##" + letter for letter in word[1:])})
