@@ -13,6 +13,7 @@ ROOT = Path(textlstm.__file__).parent
 FLOORS = [
     "errors",
     "atomic_files",
+    "garbage",
     "results",
     "stats",
     "model",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ import typer
 from textlstm import cli_options as opt
 from textlstm.cli_recipes import Name
 from textlstm.errors import RecipeError, TrainingError
+from textlstm.garbage import uncollected
 from textlstm.recipe import Recipe
 from textlstm.recipe_files import load_recipe, parse_override
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from textlstm.cli_progress import GridProgress
     from textlstm.experiment.campaign import Campaign
     from textlstm.experiment.executors import Executor
+    from textlstm.experiment.workers import Worker
     from textlstm.text.datasets import TextData
 
 Out = Annotated[Path | None, typer.Option("--out", help="folder of the runs; runs/<name> when absent")]
@@ -93,14 +96,18 @@ def run_grid(
         Exit: some runs failed.
     """
     from textlstm.cli_progress import GridProgress, quiet_libraries
+    from textlstm.experiment.workers import started_ahead
 
     folder = opt.writable_folder(out or Path("runs") / recipe.name)
-    with GridProgress(recipe.name, folder, quiet=quiet) as progress:
-        from textlstm.experiment.campaign import Listener, conduct, prepare_campaign, refuse_other_runs
-        from textlstm.training.embeddings import check_vectors
-        from textlstm.training.preparation import check_model_options
+    with ExitStack() as stack:
+        progress = stack.enter_context(GridProgress(recipe.name, folder, quiet=quiet))
+        ahead = [] if dry_run or ray_address else stack.enter_context(started_ahead(_likely_workers(recipe, workers)))
+        with uncollected():
+            from textlstm.experiment.campaign import Listener, conduct, prepare_campaign, refuse_other_runs
+            from textlstm.training.embeddings import check_vectors
+            from textlstm.training.preparation import check_model_options
 
-        campaign = prepare_campaign(recipe, loaded)
+            campaign = prepare_campaign(recipe, loaded)
         progress.note(campaign.data)
         check_model_options(cell.recipe for cell in campaign.cells)
         check_vectors(cell.recipe for cell in campaign.cells)
@@ -119,7 +126,7 @@ def run_grid(
             baseline_done=progress.baseline_done,
             say=progress.say,
         )
-        executor = _executor(campaign, workers, ray_address, progress)
+        executor = _executor(campaign, workers, ray_address, progress, ahead)
         done = conduct(campaign, folder, executor=executor, command=repeatable_command(sys.argv[1:]), listener=listener)
     if not done.runs:
         _, failure = done.failures[0]
@@ -161,7 +168,18 @@ def show_report(folder: Path, *, as_json: bool, quiet: bool = False) -> None:
     typer.echo(f"\nReport: {folder / 'report.html'}; runs, summary.json and results.parquet are beside it.")
 
 
-def _executor(campaign: Campaign, workers: int | None, ray_address: str | None, progress: GridProgress) -> Executor:
+def _likely_workers(recipe: Recipe, workers: int | None) -> int:
+    """Guess how many workers a grid will have, before its data is known; others start when they are needed."""
+    from textlstm.experiment.capacity import choose_workers
+    from textlstm.experiment.grid import plan_cells
+
+    count = choose_workers(threads=recipe.threads, device=recipe.device)[0] if workers is None else workers
+    return min(count, len({cell.path for cell in plan_cells(recipe)}))
+
+
+def _executor(
+    campaign: Campaign, workers: int | None, ray_address: str | None, progress: GridProgress, ahead: list[Worker]
+) -> Executor:
     """Choose where cells run."""
     from textlstm.experiment.capacity import workers_for
     from textlstm.experiment.executors import Processes
@@ -174,7 +192,7 @@ def _executor(campaign: Campaign, workers: int | None, ray_address: str | None, 
         workers, note = workers_for(campaign.recipe, campaign.cells, campaign.facts)
         if note:
             progress.say(note)
-    return Processes(workers)
+    return Processes(workers, ahead)
 
 
 def _show_plan(campaign: Campaign, folder: Path, workers: int | None) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from textlstm import cli_options as opt
+from textlstm.garbage import uncollected
 
 
 def train(
@@ -54,11 +55,12 @@ def train(
     recipe = opt.recipe_for(data, opt.with_threads(ctx.params), name=opt.run_name(out))
     refuse_finished(opt.writable_folder(out))
     with TrainProgress(out, quiet=quiet or not first) as progress:
-        from textlstm.text.protocol import load_recipe_data
-        from textlstm.training.evaluation import format_metrics
-        from textlstm.training.finetuning import finetune
+        with uncollected():
+            from textlstm.text.protocol import load_recipe_data
+            from textlstm.training.evaluation import format_metrics
+            from textlstm.training.finetuning import finetune
 
-        loaded = load_recipe_data(recipe)
+            loaded = load_recipe_data(recipe)
         progress.note(loaded)
         quiet_libraries()
         if watch:

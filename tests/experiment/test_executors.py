@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from fast_grid import FastCell, fast_recipe, told
 
+from textlstm.errors import DataError
 from textlstm.experiment.cells import TrainCell
 from textlstm.experiment.executors import Processes, serial
 from textlstm.experiment.failures import Failure
 from textlstm.experiment.grid import plan_cells
 from textlstm.experiment.sweep import run_grid
+from textlstm.experiment.workers import started_ahead
 from textlstm.results import PREDICTIONS_FILE, Run
 
 
@@ -120,6 +122,43 @@ def test_a_cell_that_comes_again_gets_a_fresh_worker(tmp_path, cells):
     outcomes = [outcome for _, outcome in Processes(2)(iter([first, second, first]), run_cell)]
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Failure", "Run", "Run"]
     assert len({line.split()[1] for line in told(log, "begin")}) == 3
+
+
+def test_workers_started_ahead_are_taken_first_and_those_too_many_end(tmp_path, cells):
+    with started_ahead(2) as ahead:
+        early = {str(worker.process.pid) for worker in ahead}
+        found = list(Processes(1, ahead)(cells, FastCell(tmp_path / "log")))
+        assert ahead == []
+    pids = {run.environment["pid"] for _, run in found}
+    assert len(pids) == 1 and pids < early
+    assert not any(alive(int(pid)) for pid in early)
+
+
+def test_a_worker_that_died_before_its_first_cell_is_replaced(tmp_path, cells):
+    with started_ahead(1) as ahead:
+        os.kill(ahead[0].process.pid, signal.SIGKILL)
+        ahead[0].process.join()
+        assert len(list(Processes(1, ahead)(cells, FastCell(tmp_path / "log")))) == len(cells)
+
+
+def test_workers_started_ahead_end_with_what_needed_none():
+    def read_wrong_data():
+        with started_ahead(2) as ahead:
+            early.extend(worker.process.pid for worker in ahead)
+            raise DataError("no such column")
+
+    early = []
+    with pytest.raises(DataError):
+        read_wrong_data()
+    assert len(early) == 2 and not any(map(alive, early))
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_closing_ends_the_workers_in_the_middle_of_their_cells(tmp_path, cells):

@@ -17,9 +17,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from textlstm.atomic_files import replace_file
 from textlstm.errors import MissingExtraError, RecipeError, first_line
-from textlstm.experiment.executors import Outcome, attempt
 from textlstm.experiment.failures import Failure
 from textlstm.experiment.grid import Cell, RunCell
+from textlstm.experiment.workers import Outcome, attempt
 from textlstm.results import RESULT_FILE, Run
 
 _LOOK_SECONDS = 10.0  # how often the cluster is asked for nodes that have come or gone

@@ -13,11 +13,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from textlstm.experiment.executors import Executor, Outcome
+from textlstm.experiment.executors import Executor
 from textlstm.experiment.failures import FAILURE_FILE, Failure, clear_failure, read_failure, write_failure
 from textlstm.experiment.grid import Cell, RunCell, plan_cells
 from textlstm.experiment.locks import LOCK_FILE, CellLocks
 from textlstm.experiment.runs import finished_run
+from textlstm.experiment.workers import Outcome
 from textlstm.recipe import Recipe
 from textlstm.results import Run
 
