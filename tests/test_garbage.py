@@ -1,4 +1,4 @@
-"""Imports without collections: the collector is back afterwards, whatever happened, and is left alone where it was off."""
+"""Imports without collections: the collector is back afterwards, whatever happened, and stays off where it was off."""
 
 import gc
 
