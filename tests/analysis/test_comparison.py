@@ -73,6 +73,14 @@ def test_two_seeds_have_no_interval_and_three_no_verdict(fake_grid):
     assert found.decision.layers is None
 
 
+def test_depths_that_answered_all_texts_alike_are_not_said_to_be_equal(fake_grid):
+    """300 texts without a difference leave room for one in 82: 1 - 0.025 ** (1 / 300) (the rule of three)."""
+    found = compare_runs(fake_grid(AXES, skill=lambda cell: 1 - 1e-9, rows=300))
+    for gain in found.differences:
+        assert gain.accuracy.value == 0
+        assert (gain.accuracy.low, gain.accuracy.high) == pytest.approx((-0.0122, 0.0122), abs=1e-4)
+
+
 def test_a_depth_that_did_not_learn_stops_the_verdict(fake_grid):
     def loss(cell):
         return 0.69 if cell.layers == 3 and cell.seed > 1 else 0.1  # naming frequencies is 0.693

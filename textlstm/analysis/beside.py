@@ -56,7 +56,7 @@ def baselines(grid: Grid) -> list[BaselineSummary]:
                 accuracy=mean_estimate(measure(one.group, "accuracy")),
                 macro_f1=mean_estimate(measure(one.group, "macro_f1")),
                 seconds=one.seconds,
-                gain_of_stack=None if gain is None else as_estimate(gain),
+                gain_of_stack=None if gain is None else as_estimate(gain, share=True),
             )
         )
     return _corrected(found, p_values)

@@ -16,7 +16,7 @@ from textlstm.errors import RunFolderError
 from textlstm.experiment.controls import setting_label
 from textlstm.results import Estimate
 from textlstm.stats.decision import ESTIMAND, decide
-from textlstm.stats.families import holm
+from textlstm.stats.families import holm, unseen
 from textlstm.stats.paired import Difference, fold_difference, paired_difference
 from textlstm.stats.rules import PREVIEW_SEEDS
 
@@ -62,11 +62,23 @@ def difference_of(shallow: Group, deep: Group, name: str) -> Difference | None:
     return paired_difference(a[0], b[0]) if len(a) == 1 else fold_difference(a, b)
 
 
-def as_estimate(difference: Difference | None) -> Estimate:
-    """Keep the value, and the interval where there is one."""
+def as_estimate(difference: Difference | None, *, share: bool = False) -> Estimate:
+    """Keep the value, and the interval where there is one.
+
+    Args:
+        difference: of two groups; None where they share no seed.
+        share: whether it is one of accuracy. Two groups that answered all but a few texts alike then get the interval
+            of the rule of three, as in the verdict, since no spread is seen among so few.
+
+    Returns:
+        The estimate.
+    """
     if difference is None:
         return Estimate(value=float("nan"))
     low, high = _finite(difference.low), _finite(difference.high)
+    if share and low is not None and high is not None:
+        slack = unseen(difference, 0.025)
+        low, high = max(-1.0, low - slack), min(1.0, high + slack)
     return Estimate(value=difference.value, low=low, high=high)
 
 
@@ -110,7 +122,7 @@ def _gain(shallow: Group, deep: Group, family: str) -> DifferenceSummary:
             "size": deep.size,
             "shallow": shallow.layers,
             "deep": deep.layers,
-            "accuracy": as_estimate(accuracy),
+            "accuracy": as_estimate(accuracy, share=True),
             "log_loss": as_estimate(difference_of(shallow, deep, "log_loss")),
             "macro_f1": as_estimate(difference_of(shallow, deep, "macro_f1")),
             "p": None if accuracy is None or not 0 < accuracy.standard_error < math.inf else accuracy.p_value,
