@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from textlstm.errors import HubError
+from textlstm.recipe import Recipe
 from textlstm.release import privacy
-from textlstm.release.privacy import hub_dataset, public_recipe, public_source, refuse_private
+from textlstm.release.privacy import hub_dataset, public_recipe, public_run, public_source, refuse_private
+from textlstm.results import read_run
 
 
 def contents(bundle):
@@ -91,6 +93,22 @@ def test_a_name_that_is_pushed_to_and_a_word_of_the_vocabulary_may_be_there(bund
     refuse_private(folder, own_names=["annabelle", "model"])
 
 
+@pytest.mark.parametrize("user", ["max", "Limits", "annabelle"])
+def test_whoever_has_the_name_of_a_setting_may_publish_too(bundle, tmp_path, monkeypatch, user):
+    """`pooling: max` is in every recipe and `limits` in every card; a name that is no such word is looked for."""
+    monkeypatch.setattr(getpass, "getuser", lambda: user)
+    monkeypatch.setattr(socket, "gethostname", lambda: "grid")
+    refuse_private(bundle.folder)
+    folder = tmp_path / "out"
+    shutil.copytree(bundle.folder, folder)
+    (folder / "README.md").write_text(f"# A model\n\nTrained by {user}.\n")
+    if user == "annabelle":
+        with pytest.raises(HubError, match="the name 'annabelle'"):
+            refuse_private(folder)
+    else:
+        refuse_private(folder)
+
+
 @pytest.mark.parametrize("name", ["predictions.parquet", "train.csv", ".env", "optimizer.bin", "onnx/notes.txt"])
 def test_files_of_other_kinds_are_refused(bundle, tmp_path, name):
     folder = tmp_path / "out"
@@ -148,3 +166,49 @@ def test_vectors_tokenizer_and_mirror_of_the_machine_are_not_named():
     kept = public_recipe({"data": {"source": "a/b", "mirror": "b"}, "embeddings": {"source": "hf://a/b/c.txt"}})
     assert kept == {"data": {"source": "a/b", "mirror": "b"}, "embeddings": {"source": "hf://a/b/c.txt"}}
     assert settings["data"]["mirror"] == "secret", "the run itself stays as it was"
+
+
+# What a key's description says where its value names data, vectors or a model.
+PLACE = re.compile(r"\bHub id\b|\bsource of vectors\b|\bdata (whose|for)\b")
+
+
+def places():
+    """Keys of a recipe that name a place, by section; the grid is not part of a run's settings."""
+    for section, part in Recipe.model_fields.items():
+        for key, field in getattr(part.annotation, "model_fields", {}).items():
+            if section != "grid" and PLACE.search(field.description or ""):
+                yield section, key, "list" in str(field.annotation)
+
+
+def with_places(value):
+    settings = {}
+    for section, key, several in places():
+        settings.setdefault(section, {})[key] = [value, value] if several else value
+    return settings
+
+
+def test_no_key_of_a_recipe_publishes_a_place_of_the_machine():
+    """Keys that are added later are found by their descriptions."""
+    found = {(section, key) for section, key, _ in places()}
+    assert found >= {
+        ("data", "source"), ("data", "validation"), ("data", "test"), ("tokenizer", "source"), ("embeddings", "source"),
+        ("augmentation", "vectors"), ("distillation", "teacher"), ("distillation", "unlabeled"),
+        ("transfer", "encoder"), ("objectives", "unlabeled"),
+    }  # fmt: skip
+    for place in ("/mnt/acme/customers", "acme-customers", "../acme/customers.csv"):
+        public = public_recipe(with_places(place))
+        assert "acme" not in json.dumps(public)
+        assert all(public[section][key] for section, key in found)
+    assert public_recipe(with_places("someone/public")) == with_places("someone/public")
+
+
+def test_notes_that_name_such_a_place_stay_here(trained):
+    run = read_run(trained)
+    local = {"distillation": {"teacher": ["big-acme"]}, "transfer": {"encoder": "../models/acme-lm"}}
+    settings = run.settings | {section: run.settings[section] | keys for section, keys in local.items()}
+    notes = ["teacher big-acme: its outputs are left aside", "encoder acme-lm (1f): taken over", "seed 0 drew 60 rows"]
+    settings["data"] = settings["data"] | {"source": "acme.csv"}
+    data = run.data.model_copy(update={"source": "acme.csv", "notes": [*notes, "acme.csv: dropped 1 row"]})
+    public = public_run(run.model_copy(update={"settings": settings, "data": data}))
+    assert public.data.notes == ["seed 0 drew 60 rows"]
+    assert "acme" not in public.model_dump_json()

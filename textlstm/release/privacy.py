@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
+import json
 import re
 import socket
 import tempfile
@@ -22,7 +24,14 @@ OWN_DATA = "your-data"
 _PLACES = (
     ("tokenizer", "source", "your-tokenizer"),
     ("embeddings", "source", "your-vectors"),
+    ("augmentation", "vectors", "your-vectors"),
+    ("distillation", "teacher", "your-teacher"),
+    ("distillation", "unlabeled", "your-texts"),
+    ("transfer", "encoder", "your-encoder"),
+    ("objectives", "unlabeled", "your-texts"),
 )
+"""Keys of a recipe, beside those of `data`, that may name a place on the author's machine, and what stands in."""
+
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 _PUBLISHED = (
     r"README\.md|config\.json|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json"
@@ -78,7 +87,7 @@ def public_recipe(settings: dict[str, Any], beside: Path | None = None) -> dict[
         beside: as for `hub_dataset`.
 
     Returns:
-        A recipe's settings still, with data, tokenizer and vectors on the author's machine named by their kind.
+        A recipe's settings still, with data, models and vectors on the author's machine named by their kind.
     """
     public = {key: dict(value) if isinstance(value, dict) else value for key, value in settings.items()}
     data = public.get("data", {})
@@ -89,9 +98,17 @@ def public_recipe(settings: dict[str, Any], beside: Path | None = None) -> dict[
         data["mirror"] = None  # a folder's name on the author's machine
     for section, key, stand_in in _PLACES:
         value = public.get(section, {}).get(key)
-        if value and not (str(value).startswith("hf://") or hub_dataset(str(value), beside)):
-            public[section][key] = stand_in
+        if isinstance(value, list):  # several teachers
+            public[section][key] = [_public_place(str(one), stand_in, beside) for one in value]
+        elif value:
+            public[section][key] = _public_place(str(value), stand_in, beside)
     return public
+
+
+def _public_place(value: str, stand_in: str, beside: Path | None) -> str:
+    """Keep what is on the Hub or embedded, and put a word in the place of anything else."""
+    known = value.startswith("hf://") or value.partition(":")[0] in CORPORA or hub_dataset(value, beside) is not None
+    return value if known else stand_in
 
 
 def public_run(run: Run, beside: Path | None = None) -> Run:
@@ -104,9 +121,24 @@ def public_run(run: Run, beside: Path | None = None) -> Run:
     Returns:
         The same figures.
     """
-    notes = [note for note in run.data.notes if not re.search(r"[/\\'\"“”‘’]", note)]
-    data = run.data.model_copy(update={"source": public_source(run.data.source, beside), "notes": notes})
-    return run.model_copy(update={"settings": public_recipe(run.settings, beside), "data": data})
+    settings = public_recipe(run.settings, beside)
+    source = public_source(run.data.source, beside)
+    hidden = _taken_out(run.settings, settings) | ({run.data.source} if source != run.data.source else set())
+    mentioned = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in hidden) or r"(?!)")
+    notes = [note for note in run.data.notes if not re.search(r"[/\\'\"“”‘’]", note) and not mentioned.search(note)]
+    data = run.data.model_copy(update={"source": source, "notes": notes})
+    return run.model_copy(update={"settings": settings, "data": data})
+
+
+def _taken_out(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    """Name the places that `public_recipe` took out of settings, whole and by their last part, as notes do."""
+    keys = [("data", key) for key in ("source", "validation", "test", "mirror")] + [place[:2] for place in _PLACES]
+    found: set[str] = set()
+    for section, key in keys:
+        old, new = (settings.get(section, {}).get(key) for settings in (before, after))
+        if old != new:
+            found |= set(map(str, old if isinstance(old, list) else [old]))
+    return {name for place in found for name in (place, Path(place).name) if len(name) > 1}
 
 
 def public_recipe_yaml(run: Run) -> str:
@@ -128,7 +160,8 @@ def refuse_private(
 
     Looked for: files of other kinds than a published model has; paths of home folders and of this machine; the names of
     the user, of the home folder and of the machine; access tokens. Names are looked for in card, metrics, recipe and
-    settings, not in vocabularies, where a name may be a word. A token is never part of the message.
+    settings, not in vocabularies, where a name may be a word; nor is a name that is a word of every card or recipe, as
+    of somebody who is called Max, since `pooling: max` says nothing about him. A token is never part of the message.
 
     Args:
         folder: what is to be published.
@@ -141,6 +174,7 @@ def refuse_private(
     """
     local = {str(path).encode() for path in _local_paths(places)}
     names = {name for name in _user_names() if name.lower() not in {own.lower() for own in own_names}}
+    names = {name for name in names if name.lower() not in _words_of_ours()}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder).as_posix()
         if path.is_symlink() or not (path.is_dir() or re.fullmatch(published, relative)):
@@ -173,6 +207,14 @@ def _private(content: bytes, local: set[bytes], names: set[str]) -> str | None:
         if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE):
             return f"the name {name!r}, which is the user's, the home folder's or the machine's"
     return None
+
+
+@functools.cache
+def _words_of_ours() -> set[str]:
+    """Words that cards, recipes and metrics consist of, whoever publishes them."""
+    pages = (path.read_text("utf-8") for path in (Path(__file__).parent / "templates").iterdir())
+    schemas = (json.dumps(kind.model_json_schema()) for kind in (Recipe, Run))
+    return set(re.findall(r"\w+", " ".join([*pages, *schemas]).lower()))
 
 
 def _local_paths(places: Iterable[Path]) -> set[Path]:
