@@ -123,6 +123,12 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: str | Path) -> No
         folder: where to write; made if absent.
     """
     bake_truncation(tokenizer)
+    tokenizer.padding_side = tokenizer.truncation_side = "right"
+    tokenizer.model_input_names = list(MODEL_INPUT_NAMES)
+    # transformers stores the present values of what a tokenizer was made with, and nothing else: a reader would pad and
+    # name the inputs, as the class does by itself (BERT's has token types, which no model here takes).
+    for name in ("padding_side", "truncation_side", "model_input_names"):
+        tokenizer.init_kwargs[name] = getattr(tokenizer, name)
     tokenizer.save_pretrained(str(folder))
 
 
