@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -128,6 +129,20 @@ def test_a_calibration_of_other_weights_or_a_damaged_one_is_refused(tmp_path, ma
             read_calibration(folder)
     path.unlink()
     assert read_calibration(folder) is None
+
+
+def test_a_graph_alone_notices_a_calibration_of_other_weights(exported, tmp_path):
+    """As from the Hub, where only the files that ONNX Runtime needs are fetched."""
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "onnx/model.onnx"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(exported / name, tmp_path / name)
+    values = Calibration(2.5, None, 100, "draws", 0.9, 0.8, weights_digest(exported))
+    write_calibration(tmp_path, values)
+    assert Predictor.load(tmp_path).calibration == values
+    write_calibration(tmp_path, dataclasses.replace(values, weights="0" * 16))
+    with pytest.raises(ModelError, match="other weights"):
+        Predictor.load(tmp_path)
+    assert Predictor.load(tmp_path, calibrated=False).calibration is None
 
 
 def test_unsure_texts_get_no_label(exported, exported_multi):

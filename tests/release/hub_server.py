@@ -157,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
                 fault.seen += 1
         try:
             if fault and fault.kind == "reset":
-                self.rfile.read(min(int(self.headers.get("Content-Length") or 0), 1))  # in the midst of the body
+                self.rfile.read(int(self.headers.get("Content-Length") or 0) // 2)  # in the midst of the body
                 raise _Broken
             self.body = self.read_body()
             if fault and isinstance(fault.kind, int):

@@ -46,8 +46,15 @@ def test_the_same_push_again_changes_nothing(hub, fake_bundle):
 
 
 def test_another_model_leaves_nothing_of_the_first(hub, fake_bundle):
-    """An ONNX file or a chart of an earlier push would be of other weights; the user's own files stay."""
-    push(hub, fake_bundle("one", **{"charts/reliability.png": "a picture"}))
+    """What an earlier push left would be of other weights, and a calibration would even be used; own files stay."""
+    of_one = [
+        "charts/reliability.png",
+        "calibration.json",
+        "metrics.json",
+        "recipe.yaml",
+        ".eval_results/textlstm.yaml",
+    ]
+    push(hub, fake_bundle("one", **dict.fromkeys(of_one, "of one")))
     hub.repos[REPO].branches["main"][0].files["notes.txt"] = b"mine"
     bundle = fake_bundle("two", **{"onnx/model.onnx": None})
     push(hub, bundle)
@@ -142,6 +149,24 @@ def test_after_a_fault_the_repository_is_as_before_or_as_wanted(hub, fake_bundle
     push(hub, second)  # whatever was left, the next push ends well, without a commit too many
     assert own(hub.files(REPO)) == published(second)
     assert hub.history(REPO).count(MESSAGE) == 2
+
+
+@pytest.mark.parametrize("times", [1, 99])
+def test_an_upload_broken_off_halfway_shows_in_no_revision(hub, fake_bundle, times):
+    """Weights of 6 MB, which no buffer on the way holds, so that the reset comes while they are being sent."""
+    hub.seed(REPO, published(fake_bundle("one")), MESSAGE)
+    before = hub.snapshot()
+    bundle = fake_bundle("two", **{"model.safetensors": "six bytes " * 600_000})
+    broken = hub.fail("PUT", "/lfs/", "reset", times=times)
+    if times == 1:
+        push(hub, bundle)
+        assert own(hub.files(REPO)) == published(bundle)
+    else:
+        with pytest.raises(HubError, match="what is uploaded already is not sent twice"):
+            push(hub, bundle)
+        assert hub.snapshot() == before
+        assert hub.count("POST", "/commit/") == 0
+    assert (broken.seen == 1) == (times == 1)
 
 
 @pytest.mark.parametrize("kind", ["cut", "late", "reset", 500, 503])

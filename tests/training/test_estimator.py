@@ -9,7 +9,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from textlstm.errors import DataError, RecipeError
+from textlstm.errors import DataError, RecipeError, RunFolderError
+from textlstm.inference.predictor import Predictor
+from textlstm.results import read_run
 from textlstm.training.estimator import TextLSTMClassifier
 
 SETTINGS = {
@@ -45,6 +47,20 @@ def test_it_learns_and_answers_in_scikit_learns_shapes(fitted, planted):
     assert fitted.score(texts, labels) == np.mean(fitted.predict(texts) == labels) > 0.9
     assert fitted.run_.history[-1].epoch == 8
     assert is_classifier(fitted)
+
+
+def test_what_is_saved_answers_as_the_classifier(fitted, planted, tmp_path):
+    texts, _ = planted(40, 1)
+    fitted.save(tmp_path / "model")
+    loaded = Predictor.load(tmp_path / "model")
+    np.testing.assert_allclose(loaded.probabilities(texts), fitted.predict_proba(texts), atol=1e-6)
+    assert loaded.label_names == ["neg", "pos"]
+    assert read_run(tmp_path / "model").fingerprint == fitted.run_.fingerprint
+    with pytest.raises(RunFolderError, match="finished model already"):
+        fitted.save(tmp_path / "model")
+    with pytest.raises(NotFittedError):
+        clone(fitted).save(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_clones_carry_the_settings_and_nothing_fitted(fitted, planted):

@@ -213,11 +213,12 @@ def write_calibration(folder: Path, calibration: Calibration) -> Path:
     return path
 
 
-def read_calibration(folder: Path) -> Calibration | None:
+def read_calibration(folder: Path, *, weights: str | None = None) -> Calibration | None:
     """Read a model's calibration.
 
     Args:
         folder: the model's.
+        weights: digest of the weights that answer, where the folder may hold none: a graph knows its own.
 
     Returns:
         The calibration, or None where there is none.
@@ -241,8 +242,9 @@ def read_calibration(folder: Path) -> Calibration | None:
         ) from error
     if not usable:
         raise ModelError(f"{path} should have a temperature above 0, and has {calibration.temperature}; delete it.")
-    if calibration.weights is not None and weights_digest(folder) not in (None, calibration.weights):
-        raise ModelError(f"{path} was fitted for other weights than lie beside it; calibrate again or delete it.")
+    here = weights_digest(folder) or weights
+    if calibration.weights is not None and here not in (None, calibration.weights):
+        raise ModelError(f"{path} was fitted for other weights than the model's; calibrate again or delete it.")
     return calibration
 
 

@@ -130,7 +130,8 @@ class Predictor:
         """
         files = find_model(source, backend=backend, device=device)
         classifier = load_classifier(files, device=device, threads=threads)
-        calibration = read_calibration(files.folder) if calibrated else None
+        known = getattr(classifier, "weights", None)  # of a graph, beside which there may be no weights
+        calibration = read_calibration(files.folder, weights=known) if calibrated else None
         loaded = cls(
             classifier, calibration=calibration, threshold=threshold, abstain_below=abstain_below, long_texts=long_texts
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from textlstm.errors import HubError
+from textlstm.errors import HubError, ModelError
 from textlstm.release.bundle import Bundle, write_bundle
 from textlstm.release.evaluation_results import look_up_at
 from textlstm.release.hub_client import check_repo_id, hub_client
@@ -25,11 +25,14 @@ if TYPE_CHECKING:
 
 MESSAGE = "Upload a text classifier trained with textlstm"
 # What an earlier push may have left and this one does not write anew would be of another model.
-_REPLACED = re.compile(r"onnx/.*|charts/.*|\.eval_results/textlstm\.yaml|model-.*\.safetensors|.*\.index\.json")
+_REPLACED = re.compile(
+    r"onnx/.*|charts/.*|\.eval_results/textlstm\.yaml|model(-.*)?\.safetensors|.*\.index\.json"
+    r"|(calibration|metrics|special_tokens_map)\.json|recipe\.yaml"
+)
 
 
 class Saveable(Protocol):
-    """A model that writes itself into a folder, such as `training.trained.Trained`."""
+    """A model that writes itself into a folder, such as `training.trained.Trained` or a fitted `TextLSTMClassifier`."""
 
     def save(self, folder: Path) -> None:
         """Write weights, config and tokenizer."""
@@ -73,7 +76,7 @@ def push_to_hub(
     """Publish a model in one commit: all of it appears at once, or nothing does.
 
     Args:
-        model: a folder that `textlstm train` wrote, or what `train` returned.
+        model: a folder that `textlstm train` wrote, what `train` returned, or a fitted `TextLSTMClassifier`.
         repo_id: such as "user/model"; made when it is not there.
         private: whether a new repository is private; None leaves it to the account's settings.
         revision: branch to commit to; made when it is not there.
@@ -91,7 +94,7 @@ def push_to_hub(
         Where it is now.
 
     Raises:
-        ModelError: the model's folder is incomplete.
+        ModelError: the model's folder is incomplete, or `model` is no model.
         RunFolderError: the comparison is of other data.
         RecipeError: `repo_id` is none.
         HubError: something may not be published, or the Hub refused, failed or could not be reached.
@@ -182,6 +185,11 @@ def _folder_of(model: str | Path | Saveable, scratch: Path) -> Path:
     """Find the model's folder, or write the model into one."""
     if isinstance(model, str | Path):
         return Path(model)
+    if not callable(getattr(model, "save", None)):
+        raise ModelError(
+            "push_to_hub takes a model's folder, what `train` returned or a fitted TextLSTMClassifier, and got a"
+            f" {type(model).__name__}; save the model into a folder first."
+        )
     model.save(scratch)
     run, predictions = getattr(model, "run", None), getattr(model, "predictions", None)
     if run is not None:  # what `train` returns knows how it was trained

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from textlstm.errors import DataError
 from textlstm.inference.predictor import Predictor
 from textlstm.inference.torch_classifier import TorchClassifier
-from textlstm.recipe import validate
+from textlstm.recipe import Recipe, validate
+from textlstm.results import refuse_finished, write_run
 from textlstm.stats.scores import THRESHOLD
 from textlstm.text.datasets import TextData
 from textlstm.text.splits import Split
@@ -29,6 +31,7 @@ class TextLSTMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         classes_: labels in the order of the columns of `predict_proba`.
         run_: figures, history and cost of the fit.
         predictor_: the fitted model at work.
+        trained_: model, tokenizer and predictions of the training texts, as `save` writes them.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class TextLSTMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         base = validate({"name": "estimator", "data": {"source": data.source}}, origin="the classifier's settings")
         fixed = {"model.num_layers": self.layers, "seed": self.seed, "threads": self.threads}
         trained = train(base.override({**fixed, **changes, **(self.settings or {})}), data)
-        self.run_ = trained.run
+        self.trained_, self.run_ = trained, trained.run
         self.predictor_ = Predictor(TorchClassifier(trained.model, trained.tokenizer))
         return self
 
@@ -120,6 +123,23 @@ class TextLSTMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             return (probabilities >= THRESHOLD).astype(np.int64)
         labels: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
         return labels
+
+    def save(self, folder: str | Path) -> None:
+        """Write what `textlstm train` writes, for `Predictor.load`, for transformers and for `push_to_hub`.
+
+        Labels become strings.
+
+        Args:
+            folder: made when absent.
+
+        Raises:
+            RunFolderError: it holds a finished model.
+        """
+        check_is_fitted(self)
+        place = Path(folder)
+        refuse_finished(place)
+        self.trained_.save(place)
+        write_run(place, self.run_, self.trained_.predictions, Recipe.model_validate(self.run_.settings).to_yaml())
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

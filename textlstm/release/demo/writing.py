@@ -13,10 +13,10 @@ import gzip
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textlstm.errors import ModelError, RunFolderError
 from textlstm.inference.calibration import read_calibration
@@ -24,6 +24,9 @@ from textlstm.inference.model_files import INT8_NAME, find_model
 from textlstm.release.demo.libraries import LIBRARY_FILES, VENDOR_FOLDER, unreadable_parts, vendor_libraries
 from textlstm.release.privacy import refuse_private
 from textlstm.stats.scores import THRESHOLD
+
+if TYPE_CHECKING:
+    from textlstm.inference.onnx_classifier import OnnxClassifier
 
 _PAGE = ("demo.js", "demo.css")
 _FILES = r"index\.html|demo\.(js|css|json)|model\.onnx|tokenizer(_config)?\.json|README\.md"
@@ -134,7 +137,7 @@ def _write_model(model: str | Path, page: Path, scratch: Path) -> tuple[dict[str
         "multi_label": classifier.multi_label,
         "max_length": classifier.max_length,
         "unk_id": classifier.unk_id,
-        **_calibrated(folder, classifier.label_names),
+        **_calibrated(folder, classifier),
     }
     return settings, folder
 
@@ -198,13 +201,13 @@ def _tokenizer_settings(folder: Path) -> dict[str, Any]:
     return {key: settings[key] for key in kept if settings.get(key) is not None}
 
 
-def _calibrated(folder: Path, labels: Sequence[str]) -> dict[str, Any]:
+def _calibrated(folder: Path, classifier: OnnxClassifier) -> dict[str, Any]:
     """The temperature and the thresholds that textlstm predicts with."""
-    calibration = read_calibration(folder)
+    calibration = read_calibration(folder, weights=classifier.weights)
     thresholds = calibration.thresholds if calibration and calibration.thresholds else {}
     return {
         "temperature": calibration.temperature if calibration else 1.0,
-        "thresholds": [thresholds.get(label, THRESHOLD) for label in labels],
+        "thresholds": [thresholds.get(label, THRESHOLD) for label in classifier.label_names],
     }
 
 
