@@ -68,6 +68,22 @@ def test_a_published_model_is_loaded_by_its_name(hub, bundle, trained, monkeypat
     assert weights == {wanted[backend]}
 
 
+@pytest.mark.parametrize("kind", [500, 401, "reset", "cut"])
+@pytest.mark.parametrize("step", [("GET", "/api/models/"), ("HEAD", "/resolve/"), ("GET", "/resolve/")])
+def test_a_published_model_that_cannot_be_had_is_one_sentence(hub, bundle, monkeypatch, step, kind):
+    from hub_server import TOKEN
+    from huggingface_hub import constants
+
+    push_bundle(bundle, REPO, endpoint=hub.url)
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    hub.fail(*step, kind, times=99)
+    with pytest.raises(ModelError, match=rf"{REPO} should be a folder here or a model on the Hub") as caught:
+        textlstm.Predictor.load(REPO)
+    assert "\n" not in str(caught.value) and TOKEN not in str(caught.value)
+
+
 def test_what_training_returns_is_pushed_without_a_folder(hub, tiny_recipe, tiny_data, monkeypatch):
     monkeypatch.setattr("textlstm.release.bundle.timed_forms", lambda config, folder: {})
     trained = train(tiny_recipe(), tiny_data)
@@ -76,6 +92,30 @@ def test_what_training_returns_is_pushed_without_a_folder(hub, tiny_recipe, tiny
     assert hub.repos[REPO].private
     assert json.loads(files["metrics.json"])["fingerprint"] == trained.run.fingerprint
     assert b"license: mit" in files["README.md"]
+
+
+def test_a_fitted_classifier_is_pushed_and_other_objects_are_said(hub, planted, monkeypatch, tmp_path):
+    monkeypatch.setattr("textlstm.release.bundle.timed_forms", lambda config, folder: {})
+    settings = {"tokenizer.min_frequency": 1, "model.embedding_size": 8, "training.batch_size": 8}
+    model = textlstm.TextLSTMClassifier(hidden=8, epochs=2, settings=settings).fit(*planted(60, 0))
+    textlstm.push_to_hub(model, REPO, endpoint=hub.url, onnx=False)
+    folder = pull_from_hub(REPO, tmp_path / "pulled", endpoint=hub.url)
+    answers = textlstm.Predictor.load(folder)(TEXTS)
+    assert [one.label for one in answers] == model.predict(TEXTS).tolist()
+    assert "textlstm train your-data" in hub.files(REPO)["README.md"].decode()
+    with pytest.raises(ModelError, match="got a dict"):
+        textlstm.push_to_hub({}, REPO, endpoint=hub.url)
+
+
+def test_graphs_that_answer_otherwise_are_left_out_and_that_is_said(trained, tmp_path, monkeypatch):
+    from textlstm.inference.onnx_classifier import OnnxClassifier
+
+    honest = OnnxClassifier.logits
+    monkeypatch.setattr(OnnxClassifier, "logits", lambda self, *given, **more: honest(self, *given, **more) + 0.01)
+    bundle = write_bundle(trained, tmp_path / "out", repo_id=REPO, measure_speed=False)
+    assert [note.endswith("The ONNX files are left out.") for note in bundle.notes] == [True]
+    assert not any(name.startswith("onnx/") for name in bundle.files)
+    assert "InferenceSession" not in (bundle.folder / "README.md").read_text("utf-8")
 
 
 def test_a_dry_run_lists_what_would_be_sent_and_sends_nothing(hub, trained, tmp_path, monkeypatch):

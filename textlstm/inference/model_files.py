@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from textlstm.errors import MissingExtraError, ModelError, RecipeError, first_line
 from textlstm.text.reused_tokenizer import foreign_tokenizer
@@ -129,7 +129,9 @@ def digest_model(files: ModelFiles) -> str:
     """
     whole = hashlib.sha256()
     weights = [files.onnx] if files.onnx is not None else sorted(files.folder.glob("model*.safetensors"))
-    for path in (*weights, files.folder / "config.json", files.folder / "tokenizer.json"):
+    # A graph says itself how long a text it reads; for torch the tokenizer's settings do.
+    names = ["config.json", "tokenizer.json", *(["tokenizer_config.json"] if files.onnx is None else [])]
+    for path in (*weights, *(files.folder / name for name in names)):
         if path.is_file():
             with path.open("rb") as file:
                 whole.update(hashlib.file_digest(file, "sha256").digest())
@@ -222,12 +224,13 @@ def foreign_parts(folder: Path) -> str | None:
 
 def _fetch(repository: str, patterns: list[str]) -> Path:
     """Download files of a Hub model, or find them in the local cache."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub import errors, snapshot_download, utils
 
+    hub_utils: Any = utils  # the client's own HTTP library, which its types do not export
+    broken = (hub_utils.httpx.HTTPError, errors.XetDownloadError, RuntimeError)  # connections that are torn
     try:
         return Path(snapshot_download(repository, allow_patterns=patterns))
-    except (OSError, ValueError, HFValidationError) as error:
+    except (OSError, ValueError, *broken) as error:
         reason = first_line(error)
         raise ModelError(
             f"{repository} should be a folder here or a model on the Hub, and cannot be had: {reason} For a Hub id,"

@@ -25,6 +25,7 @@ from textlstm.results import PREDICTIONS_FILE, RECIPE_FILE, RESULT_FILE, Run, re
 
 CARD_FILE = "README.md"
 METRICS_FILE = "metrics.json"
+_OF_LOADING = ("_name_or_path", "name_or_path", "is_local", "local_files_only", "chat_template")
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ def write_bundle(
     classifier.model.save_pretrained(out)
     if (source / WEIGHTS_NAME).exists():  # byte for byte, since a calibration and ONNX files name the weights' digest
         shutil.copyfile(source / WEIGHTS_NAME, out / WEIGHTS_NAME)
+    classifier.tokenizer.chat_template = None  # a reused tokenizer may bring one; a classifier holds no chats
     save_tokenizer(classifier.tokenizer, out)
     _drop_paths(out)
     calibration = read_calibration(source)
@@ -184,11 +186,11 @@ def _run_of(source: Path) -> Run | None:
 
 
 def _drop_paths(out: Path) -> None:
-    """Take the places that models and tokenizers were loaded from out of their settings."""
+    """Take the places that models and tokenizers were loaded from, and what was said of them, out of their settings."""
     for name in ("config.json", "tokenizer_config.json"):
         path = out / name
         settings = json.loads(path.read_text("utf-8"))
-        kept = {key: value for key, value in settings.items() if key not in ("_name_or_path", "name_or_path")}
+        kept = {key: value for key, value in settings.items() if key not in _OF_LOADING}
         if kept != settings:
             path.write_text(json.dumps(kept, indent=2, ensure_ascii=False, sort_keys=True) + "\n", "utf-8")
 
@@ -198,13 +200,17 @@ def _add_onnx(source: Path, out: Path, label_names: list[str], notes: list[str])
     if any(find_spec(name) is None for name in ("onnx", "onnxruntime", "onnxscript")):
         notes.append("The ONNX files are left out, because the extra is not installed: pip install 'textlstm[onnx]'.")
         return ()
-    from textlstm.inference.model_files import ONNX_FOLDER
+    from textlstm.inference.model_files import FULL_NAME, ONNX_FOLDER
     from textlstm.release.graphs import export_graphs
 
     folder = out / ONNX_FOLDER
     try:
         written = export_graphs(source, folder, label_names)
-    except ModelError as error:  # an 8-bit file that answers otherwise is no reason not to publish the others
+    except ModelError as error:  # a graph that answers otherwise is no reason not to publish what answers right
+        if not (folder / FULL_NAME).exists():
+            shutil.rmtree(folder)
+            notes.append(f"{error} The ONNX files are left out.")
+            return ()
         notes.append(f"{error} The ONNX file of 8 bits is left out.")
         written = export_graphs(source, folder, label_names, int8=False)
     return tuple(f"onnx/{file.path.name}, {file.parity.describe()}." for file in written)
