@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from hub_server import TOKEN, HubServer
 
+from textlstm.inference.calibration import calibrate_model
 from textlstm.release.bundle import Bundle, write_bundle
 from textlstm.text.protocol import load_recipe_data
 from textlstm.training.finetuning import finetune
@@ -46,6 +47,21 @@ def trained(tmp_path_factory, tiny_recipe, planted):
         pq.write_table(table, place / f"{split}.parquet")
     recipe = tiny_recipe({"data.source": str(place), "name": "tiny"})
     finetune(recipe, load_recipe_data(recipe), out=place / "model")
+    return place / "model"
+
+
+@pytest.fixture(scope="session")
+def tagged(tmp_path_factory, tiny_recipe, planted):
+    """A folder of a model that may give several labels, with its calibration."""
+    place = tmp_path_factory.mktemp("tagged")
+    for split, rows, seed in (("train", 150, 0), ("validation", 300, 1), ("test", 60, 2)):
+        texts, labels = planted(rows, seed)
+        long = [["long"] if len(text.split()) > 6 else [] for text in texts]
+        sets = [[label, *more] if row % 9 else [] for row, (label, more) in enumerate(zip(labels, long, strict=True))]
+        pq.write_table(pa.table({"text": texts, "label": sets}), place / f"{split}.parquet")
+    recipe = tiny_recipe({"data.source": str(place), "name": "tagged", "training.epochs": 8})
+    finetune(recipe, load_recipe_data(recipe), out=place / "model")
+    calibrate_model(place / "model")
     return place / "model"
 
 

@@ -16,10 +16,10 @@ from textlstm.analysis.report_markdown import escape
 from textlstm.analysis.summary import SUMMARY_FILE
 from textlstm.errors import RunFolderError
 from textlstm.recipe import Recipe, validate
-from textlstm.release.bundle import find_comparison
+from textlstm.release.bundle import find_comparison, write_bundle
 from textlstm.release.card import CardContent, model_card
 from textlstm.release.card_programs import fenced, training_command
-from textlstm.release.card_tables import size_words
+from textlstm.release.card_tables import comparison_table, size_words
 from textlstm.release.pictures import depth_figure, write_pictures
 from textlstm.results import read_run
 
@@ -163,3 +163,21 @@ def test_the_depth_comparison_is_shown_where_there_was_one(trained, metrics, tmp
     assert "## Was the depth worth it?" in text
     assert f"]({pictures[figure.name]})" in text
     assert all(escape(sentence) in text for sentence in found.answer)
+    for row in comparison_table(found).rows:
+        cells = ("<br>".join(map(escape, filter(None, cell.split("\n")))) for cell in row)
+        assert f"| {' | '.join(cells)} |" in text
+
+
+def test_a_model_that_a_comparison_chose_is_published_with_it(trained, tmp_path):
+    """The grid is named, as by --grid; its chart is a file of the bundle, and its answer and table are in the card."""
+    comparison = rich(depths=(1, 2), seeds=3).model_copy(update={"fingerprint": read_run(trained).data.fingerprint})
+    write_summary(comparison, tmp_path / "grid")
+    options = {"repo_id": "someone/x", "grid": tmp_path / "grid", "onnx": False, "measure_speed": False}
+    bundle = write_bundle(trained, tmp_path / "out", **options)
+    text = (bundle.folder / "README.md").read_text("utf-8")
+    charts = [name for name in bundle.files if name.startswith("charts/") and name != "charts/reliability.png"]
+    assert len(charts) == 1
+    assert f"]({charts[0]})" in text
+    assert (bundle.folder / charts[0]).read_bytes().startswith(b"\x89PNG")
+    assert all(escape(sentence) in text for sentence in comparison.answer)
+    assert str(tmp_path) not in text

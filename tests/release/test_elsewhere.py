@@ -1,5 +1,7 @@
 """A published folder where nobody has heard of textlstm: the card's programs run in two clean environments."""
 
+import csv
+import gzip
 import json
 import os
 import subprocess
@@ -7,6 +9,7 @@ import venv
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from textlstm.inference.torch_classifier import TorchClassifier
@@ -14,9 +17,11 @@ from textlstm.release.card_programs import snippets
 from textlstm.text.encoding import encode_by
 
 pytestmark = pytest.mark.slow
-CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
+ROOT = Path(__file__).parents[2]
+CONSTRAINTS = ROOT / "constraints.txt"
 # No empty text: textlstm reads one as an unknown word, transformers as padding alone.
 TEXTS = ["a good film", "the story was bad and bad", "unheard words", "good " * 300, "GOOD plot!", "电影 😀 bad"]
+TEXTS += ["<pad> good <unk> bad"]  # names of special tokens, which are words of a text like others
 PIP_SECONDS = 1800
 
 CHECK = """
@@ -108,3 +113,44 @@ def test_onnxruntime_tokenizers_and_numpy_alone_give_the_same(build, bundle, exp
     found = run(program, program_for(bundle, "onnx", absent=absent, shown=shown), tmp_path, tmp_path / "home")
     np.testing.assert_allclose(np.array(found["logits"]), logits, atol=1e-5)
     assert found["answers"] == [names[k] for k in logits.argmax(axis=1)]
+
+
+COMMAND = """
+import sys
+sys.path.insert(0, {root!r})
+from textlstm.cli import main
+def ask(*words):
+    sys.argv = ["textlstm", *words]
+    try:
+        main()
+    except SystemExit as stop:
+        assert not stop.code, stop.code
+ask("predict", {model!r}, "in.csv", "-o", "out.parquet", "--quiet", "--probabilities")
+ask("predict", {model!r}, "in.csv", "-o", "out.jsonl.gz", "--quiet", "--backend", "onnx-int8")
+from textlstm import Predictor
+answers = Predictor.load({model!r})({texts!r})
+"""
+
+
+def test_predict_needs_no_torch_transformers_or_datasets(build, bundle, expected, tmp_path):
+    """The command and the Predictor, from this tree, where nothing else than they need is installed."""
+    program = build("onnxruntime", "tokenizers", "numpy", "pyarrow", "typer")
+    logits, names = expected
+    with (tmp_path / "in.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([["id", "text"], *enumerate(TEXTS)])
+    absent = ["torch", "transformers", "datasets", "huggingface_hub", "scipy", "sklearn", "accelerate", "yaml", "onnx"]
+    code = CHECK.format(absent=absent) + COMMAND.format(root=str(ROOT), model=str(bundle.folder), texts=TEXTS)
+    shown = "[[one.label, one.probabilities] for one in answers]"
+    found = run(program, code + WRITE.format(shown=shown), tmp_path, tmp_path / "home")
+    wanted = [names[k] for k in logits.argmax(axis=1)]
+    assert [label for label, _ in found] == wanted
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    for (_, given), row in zip(found, chances, strict=True):
+        assert [given[name] for name in names] == pytest.approx(row.tolist(), abs=1e-5)
+    table = pq.read_table(tmp_path / "out.parquet").to_pydict()
+    assert (table["text"], table["label"], table["id"]) == (TEXTS, wanted, [str(row) for row in range(len(TEXTS))])
+    assert [row["pos"] for row in table["probabilities"]] == pytest.approx(
+        chances[:, names.index("pos")].tolist(), abs=1e-5
+    )
+    with gzip.open(tmp_path / "out.jsonl.gz", "rt", encoding="utf-8") as stream:
+        assert [json.loads(line)["text"] for line in stream] == TEXTS
