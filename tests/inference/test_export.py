@@ -40,7 +40,7 @@ def test_8_bit_scores_are_near_and_alone_do_not_depend_on_neighbors(exported):
     assert np.array_equal(together, alone)
 
 
-def test_the_report_and_the_metadata_say_what_was_written(exported):
+def test_the_report_and_the_metadata_say_what_was_written(exported, exported_multi):
     report = json.loads((exported / "onnx" / "parity.json").read_text())
     assert list(report) == ["model.onnx", "model_quantized.onnx"]
     for name, entry in report.items():
@@ -50,6 +50,8 @@ def test_the_report_and_the_metadata_say_what_was_written(exported):
         notes = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
         assert (notes["activation"], notes["precision"]) == ("softmax", entry["precision"])
         assert json.loads(notes["labels"]) == ["neg", "neutral", "pos"]
+    several = onnxruntime.InferenceSession(exported_multi / "onnx" / "model.onnx").get_modelmeta().custom_metadata_map
+    assert (several["activation"], several["multi_label"]) == ("sigmoid", "true")
     assert report["model.onnx"]["relative_difference"] <= 1e-4
     assert report["model_quantized.onnx"]["bytes"] < report["model.onnx"]["bytes"]
 
@@ -59,6 +61,10 @@ def test_a_graph_that_differs_is_refused_and_leaves_nothing(tmp_path, make_model
     with pytest.raises(ModelError, match=r"int8 graph .* the interval should begin at 100\.0 % or above"):
         export_onnx(folder, int8=True, texts=held_out(60), least_agreement=1.0)
     assert sorted(path.name for path in (folder / "onnx").iterdir()) == ["model.onnx"]
+    export_onnx(folder, int8=True, texts=held_out(60), least_agreement=0.0)
+    with pytest.raises(ModelError):
+        export_onnx(folder, int8=True, texts=held_out(60), least_agreement=1.0)
+    assert not (folder / "onnx" / "parity.json").exists()  # its figures would be of another export
     honest = OnnxClassifier.logits
     for wrong, words in ((2e-3, "logits differ"), (np.nan, "NaN or infinite")):
         monkeypatch.setattr(OnnxClassifier, "logits", lambda self, *a, wrong=wrong, **k: honest(self, *a, **k) + wrong)
@@ -91,6 +97,12 @@ def test_agreement_counts_labels_and_pairs_accuracy():
     assert (found.agreement.value, found.accuracy_change.value) == (0.5, 0.0)
     assert found.accuracy_change.low < 0 < found.accuracy_change.high
     assert found.logit_difference == 2.0
+    # Of rows 0 and 3 the label's probability falls from sigmoid(2) to sigmoid(-2); of the others it stays.
+    fallen = 1 / (1 + np.exp(-2.0)) - 1 / (1 + np.exp(2.0))
+    mean = found.mean_probability_difference
+    assert mean.value == pytest.approx(fallen / 2, abs=1e-6)
+    assert mean.low < mean.value < mean.high
+    assert f"by {mean.value:.1e} on average ({mean.low:.1e} to {mean.high:.1e})" in found.describe()
 
 
 HEAVY = {"torch", "transformers", "datasets", "huggingface_hub", "pydantic", "scipy", "sklearn"}

@@ -128,6 +128,12 @@ def test_a_layer_is_one_operator_and_8_bits_a_quarter(layers, int8):
     ]
 
 
+@pytest.mark.parametrize(("embedding", "most"), [(128, 3.5e6), (200, 5e6)])
+def test_two_layers_of_128_over_20_000_words_are_a_few_megabytes(embedding, most):
+    model = make(num_layers=2, hidden_size=128, embedding_size=embedding, vocab_size=20_000, num_labels=10)
+    assert 0.9 * most < len(graph_of(model, int8=True).SerializeToString()) < most
+
+
 def test_seven_bits_by_default_and_eight_by_option():
     model = make()
     for full, largest in ((False, 63), (True, 127)):

@@ -161,6 +161,20 @@ def test_the_description_matches_what_it_does(running):
         assert running.post({"inputs": "good", "parameters": {name: value}})[0] == 200
 
 
+def test_a_model_of_several_labels_gives_each_a_probability_of_its_own(exported_multi):
+    several = Predictor.load(exported_multi, backend="onnx", threads=1)
+    started = Running(several)
+    try:
+        status, (answer,) = started.post({"inputs": "a good film"})
+        assert status == 200
+        expected = several("a good film")[0].top(3)
+        assert [(entry["label"], pytest.approx(entry["score"], abs=1e-5)) for entry in answer] == expected
+        assert sum(entry["score"] for entry in answer) != pytest.approx(1, abs=1e-3)
+    finally:
+        started.server.should_exit = True
+        started.thread.join(20)
+
+
 class Slow:
     """A predictor that waits until it is let go, and notes its batches."""
 

@@ -88,6 +88,7 @@ def export_onnx(
     reference = classifier.logits(encoded, batch_tokens=_BATCH_TOKENS, batch_rows=_BATCH_ROWS)
     weights = {name: tensor.numpy() for name, tensor in classifier.model.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / PARITY_NAME).unlink(missing_ok=True)  # it is of the files that are written anew
     written = []
     for precision in ("float32", "int8") if int8 else ("float32",):
         path = folder / (INT8_NAME if precision == "int8" else FULL_NAME)

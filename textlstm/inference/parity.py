@@ -74,12 +74,14 @@ class Parity(BaseModel):
 
     def describe(self) -> str:
         """Give the figures in one line."""
-        agreement, change = self.agreement, self.accuracy_change
+        agreement, change, mean = self.agreement, self.accuracy_change, self.mean_probability_difference
         words = (
             f"{self.precision}: same labels on {100 * agreement.value:.2f} % of {self.rows:,} texts (95 % interval"
             f" {_percent(agreement)}), logits within {self.logit_difference:.1e}, probabilities within"
-            f" {self.probability_difference:.1e}"
+            f" {self.probability_difference:.1e}, that of the most probable label by {mean.value:.1e} on average"
         )
+        if mean.low is not None and mean.high is not None:
+            words += f" ({mean.low:.1e} to {mean.high:.1e})"
         if change is not None:
             words += f", accuracy {100 * change.value:+.2f} points ({_percent(change)})"
         return words
