@@ -37,6 +37,36 @@ def test_the_page_states_the_bytes_that_it_loads(demo):
     assert f"{demo.first_load_gzip:,} bytes with gzip" in (demo.folder / "README.md").read_text()
 
 
+def luminance(color):
+    """Relative luminance of red, green and blue, 0 to 255 (WCAG 2.2)."""
+    parts = [part / 255 for part in color]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_every_color_of_letters_can_be_read_in_light_and_in_dark(demo):
+    """4.5 to 1 as WCAG asks of text (AA), also on the strongest mark behind a word; 3 to 1 for what is no text."""
+    css = (demo.folder / "demo.css").read_text("utf-8")
+    themes = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
+    assert len(themes) == 2
+    strongest = max(float(least) + float(more) for least, more in re.findall(r"calc\((\.\d+) \+ (\.\d+) \*", css))
+    for theme in themes:
+        colors = {name: bytes.fromhex(code) for name, code in re.findall(r"--(\w+): #(\w{6});", theme)}
+        marks = [tuple(map(int, parts)) for parts in re.findall(r"--(?:for|against): (\d+) (\d+) (\d+);", theme)]
+        assert len(marks) == 2
+        for pair in ("ink paper", "ink soft", "muted paper", "muted soft", "accent paper"):
+            assert contrast(*(colors[name] for name in pair.split())) >= 4.5, pair
+        for mark in marks:
+            behind = [strongest * m + (1 - strongest) * g for m, g in zip(mark, colors["soft"], strict=True)]
+            assert contrast(colors["ink"], behind) >= 4.5
+            assert contrast(mark, colors["soft"]) >= 3  # the line below a word
+
+
 def test_title_and_examples_stay_text(demo):
     page = (demo.folder / "index.html").read_text()
     assert "<b>" not in page and "<script>alert" not in page

@@ -1,17 +1,17 @@
 """The demo in a real browser, with the libraries from npm: Python's labels on real texts, and a page to be used."""
 
 import asyncio
-import functools
-import http.server
 import json
 import shutil
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from demo_pages import CHINESE, ODD, served
 
+from textlstm.inference.calibration import Calibration, read_calibration, write_calibration
+from textlstm.inference.model_files import weights_digest
 from textlstm.inference.onnx_classifier import OnnxClassifier
 from textlstm.release.demo.writing import _write_page, write_demo
 from textlstm.text.datasets import load_data
@@ -27,30 +27,7 @@ pytestmark = [
     pytest.mark.skipif(PROGRAM is None, reason="no chromium on the path"),
     pytest.mark.skipif(shutil.which("npm") is None, reason="no npm on the path"),
 ]
-CHINESE = [
-    ("这部电影非常好看,演员的表演也很精彩。", "好评 👍"),
-    ("服务态度很好,下次还会再来!", "好评 👍"),
-    ("质量不错,价格也便宜,推荐购买。", "好评 👍"),
-    ("故事感人,音乐动听,值得一看。", "好评 👍"),
-    ("房间干净,早餐丰富,非常满意。", "好评 👍"),
-    ("太棒了!我很喜欢 😀👍🏽", "好评 👍"),
-    ("這家餐廳的菜很好吃,環境也舒服。", "好评 👍"),
-    ("Great 太好了 ❤️🎉", "好评 👍"),
-    ("这部电影很无聊,浪费时间。", "差评 👎"),
-    ("服务太差了,再也不会来。", "差评 👎"),
-    ("质量很糟糕,用了一天就坏了。", "差评 👎"),
-    ("房间又脏又吵,非常失望。", "差评 👎"),
-    ("价格太贵,味道也不好。", "差评 👎"),
-    ("垃圾产品,不推荐 😡👎", "差评 👎"),
-    ("這家餐廳的服務很慢,菜也不新鮮。", "差评 👎"),
-    ("Terrible 太糟了 💔😭", "差评 👎"),
-]
-ODD = [
-    "", "   ", "don't can't won't it's I'll we've", "<pad> <unk>", "ΑΣ ΟΔΟΣ İstanbul ẞ naïve café",
-    "👨‍👩‍👧‍👦 🇩🇪🇫🇷 👍🏽 ❤️", "東京タワーは高い", "ภาษาไทยง่ายมาก", "한국어 문장입니다", "ﬁne ½ ① ２０２６",
-    "!!!! ???... --- 12345678",
-    "“quoted” ‘it’s’\nnext\tline", "Привет, мир!", "a\u200db\u200cc e\u0301", "word " * 400,
-]  # fmt: skip
+TEMPERATURE = 0.8
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +43,9 @@ def model(tmp_path_factory, tiny_recipe):
     settings = {f"model.{key}": value for key, value in size.items()}
     recipe = tiny_recipe(settings | {"tokenizer.max_length": 64, "training.epochs": 8, "training.batch_size": 16})
     finetune(recipe, load_data((texts, labels), validation=(texts[::7], labels[::7])), out=folder)
+    write_calibration(folder, Calibration(TEMPERATURE, None, 60, "texts", 0.6, 0.5, weights_digest(folder)))
     asked = test.text_list()[:200]
-    assert len(asked) >= 150
+    assert len(asked) == 200
     return folder, [*asked, *(text for text, _ in CHINESE), *ODD]
 
 
@@ -75,18 +53,8 @@ def model(tmp_path_factory, tiny_recipe):
 def demo(model, tmp_path_factory):
     folder, _ = model
     made = write_demo(folder, tmp_path_factory.mktemp("demo") / "page", vendor=True, examples=["太棒了! 👍🏽"])
-    handler = functools.partial(_Quiet, directory=str(made.folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield made, f"http://127.0.0.1:{server.server_port}/index.html"
-        server.shutdown()
-        thread.join()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        """Say nothing."""
+    with served(made.folder) as address:
+        yield made, address
 
 
 def visit(demo, steps, **look):
@@ -128,6 +96,7 @@ def test_labels_and_probabilities_are_those_of_python(demo, model):
     classifier = OnnxClassifier.load(made.folder / "model.onnx", folder)
     encoded = encode_by(classifier.backend, texts, unk_id=classifier.unk_id)
     logits = classifier.logits(encoded, batch_tokens=1, batch_rows=1).astype(np.float64)
+    logits /= TEMPERATURE
     expected = np.exp(logits - logits.max(axis=1, keepdims=True))
     expected /= expected.sum(axis=1, keepdims=True)
 
@@ -219,6 +188,32 @@ def test_it_can_be_read_aloud_and_used_by_keyboard(demo):
     assert stops[0] == "example" and "explained" in stops
 
 
+def test_several_labels_are_given_by_their_thresholds(tagged, tmp_path):
+    made = write_demo(tagged, tmp_path / "page", vendor=True)
+    texts = ["a good film", "the bad story was bad and it was seen", "unheard", "good and bad", *ODD[:4]]
+    classifier = OnnxClassifier.load(made.folder / "model.onnx", tagged)
+    encoded = encode_by(classifier.backend, texts, unk_id=classifier.unk_id)
+    calibration = read_calibration(tagged)
+    logits = classifier.logits(encoded, batch_tokens=1, batch_rows=1) / calibration.temperature
+    expected = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    thresholds = calibration.thresholds_of(classifier.label_names)
+
+    async def steps(page):
+        return await page.run(
+            "import('./demo.js').then(async demo => { const found = [];"
+            f" for (const text of {json.dumps(texts)}) {{ const {{ chances }} = await demo.chancesOf(text);"
+            " found.push([chances, demo.givenLabels(chances)]); } return found; })"
+        )
+
+    with served(made.folder) as address:
+        answers = visit((made, address), steps)
+    for row, (chances, given) in enumerate(answers):
+        assert chances == pytest.approx(expected[row].tolist(), abs=0.02)
+        clear = np.abs(expected[row] - thresholds) > 0.02
+        assert [k in given for k in np.flatnonzero(clear)] == (expected[row] >= thresholds)[clear].tolist()
+    assert {len(given) for _, given in answers} > {1}
+
+
 def test_hostile_text_stays_text(demo):
     text = "<img src=x onerror=\"document.title='taken'\"> <b>bold</b>"
 
@@ -249,19 +244,16 @@ def test_labels_title_and_examples_that_mean_harm_are_read_as_text(demo, tmp_pat
 
 async def _hostile_visit(folder, first):
     """Press a button with a hostile text, and let the page explain its answer."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with served(folder) as address:
         async with browser_page() as page:
             await page.send("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
             await page.look()
-            await page.send("Page.navigate", url=f"http://127.0.0.1:{server.server_port}/index.html")
+            await page.send("Page.navigate", url=address)
             await page.until("document.body?.dataset.state === 'ready'", 120)
             await page.run(f"document.querySelectorAll('.example')[{first}].click()")
             await page.until("document.body.dataset.done", 120)
             facts = await page.run(FACTS)
             assert page.logged == []
-        server.shutdown()
     return facts
 
 
@@ -270,18 +262,15 @@ def test_a_model_that_does_not_load_is_said(demo, tmp_path):
     broken = tmp_path / "page"
     shutil.copytree(made.folder, broken)
     (broken / "model.onnx").unlink()
-    handler = functools.partial(_Quiet, directory=str(broken))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with served(broken) as address:
 
         async def go():
             async with browser_page() as page:
                 await page.look()
-                await page.send("Page.navigate", url=f"http://127.0.0.1:{server.server_port}/index.html")
+                await page.send("Page.navigate", url=address)
                 await page.until("document.body?.dataset.state", 120)
                 return await page.run("[document.body.dataset.state, document.getElementById('state').textContent]")
 
         state, said = asyncio.run(go())
-        server.shutdown()
     assert state == "failed"
     assert said == "The model could not be loaded: model.onnx answered 404."

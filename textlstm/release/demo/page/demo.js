@@ -35,7 +35,7 @@ async function load() {
   ort.env.wasm.numThreads = 1; // more need headers that static servers do not send
   ort.env.wasm.wasmBinary = wasm;
   ort.env.logLevel = "error";
-  settings.lowercases = JSON.stringify(vocabulary.normalizer ?? "").includes('"Lowercase"');
+  settings.lowercases = /"Lowercase"|"lowercase":true/.test(JSON.stringify(vocabulary.normalizer ?? ""));
   tokenizer = new pieces.Tokenizer(vocabulary, config);
   special = specialIds();
   session = await ort.InferenceSession.create(graph, { executionProviders: ["wasm"] });
