@@ -161,8 +161,10 @@ def predict(
     else:
         from textlstm.cli_progress import PredictProgress
         from textlstm.inference.prediction_files import predict_file
+        from textlstm.text.reading import expected_rows
 
-        with PredictProgress(out, quiet=quiet) as progress:
+        expected = None if source in (None, "-") else expected_rows(Path(source))
+        with PredictProgress(out, quiet=quiet, expected=expected) as progress:
             done = predict_file(
                 predictor,
                 source or "-",

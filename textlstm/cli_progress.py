@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -223,20 +224,26 @@ class InspectProgress(_Display):
 
 
 class PredictProgress(_Display):
-    """Rows done; their number is not known before a stream ends. Off a terminal, a line now and then."""
+    """Rows done, and about how many are left where the file tells. Off a terminal, a line now and then."""
 
     _SECONDS_BETWEEN_LINES = 30.0
 
-    def __init__(self, out: Path, *, quiet: bool) -> None:
+    def __init__(self, out: Path, *, quiet: bool, expected: int | None = None) -> None:
         words = f"the same command goes on from the last window of rows that was predicted for {out}"
-        super().__init__(TextColumn("{task.completed:,.0f} rows"), quiet=quiet, interrupted=words)
-        self.task = self.bar.add_task("", total=None)
+        super().__init__(TextColumn("{task.completed:,.0f} rows"), BarColumn(), quiet=quiet, interrupted=words)
+        self.expected = expected
+        self.task = self.bar.add_task("", total=expected)
         self.said_at = self.began = time.monotonic()
 
     def update(self, rows: int) -> None:
         """Show the number of rows done."""
-        self.bar.update(self.task, completed=rows)
+        total = None if self.expected is None else max(self.expected, rows)  # it may be an estimate
+        self.bar.update(self.task, completed=rows, total=total)
         now = time.monotonic()
         if self.bar.disable and now - self.said_at > self._SECONDS_BETWEEN_LINES:
             self.said_at = now
-            self.say(f"{rows:,} rows, {rows / (now - self.began):,.0f} a second")
+            speed = rows / (now - self.began)
+            left = ""
+            if total is not None and total > rows:
+                left = f", about {math.ceil((total - rows) / speed / 60)} min left"
+            self.say(f"{rows:,} rows, {speed:,.0f} a second{left}")

@@ -15,6 +15,7 @@ from textlstm.errors import DataError
 from textlstm.inference.prediction_files import predict_file
 from textlstm.inference.prediction_journal import Journal, digest_texts
 from textlstm.inference.predictor import Predictor
+from textlstm.text.files import Findings
 from textlstm.text.reading import read_table
 
 WORDS = "a good bad film plot very not dull bright story ends too soon".split()
@@ -222,6 +223,22 @@ def test_rejected_rows_do_not_overwrite_the_data(tmp_path, predictor):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv"]
 
 
+def test_numbers_of_bad_rows_are_right_in_every_window_and_not_kept(tmp_path, predictor, monkeypatch):
+    """Each third line has a field too many, each seventh no text; ten windows of good rows between them."""
+    kinds = ["wide" if row % 3 == 0 else "bare" if row % 7 == 0 else "good" for row in range(300)]
+    lines = {"wide": "good,film,x", "bare": " ,1", "good": "dull,1"}
+    (tmp_path / "in.csv").write_text("text,k\n" + "".join(f"{lines[kind]}\n" for kind in kinds))
+    kept = []
+    honest = Findings.drop
+    monkeypatch.setattr(Findings, "drop", lambda self, bad: honest(self, bad) or kept.append(len(self.dropped)))
+    done = predict_file(predictor, tmp_path / "in.csv", tmp_path / "out.csv", rejects=tmp_path / "bad", window_rows=20)
+    found = sorted((row["row"], row["line"], row["reason"][:8]) for row in rejected(tmp_path / "bad"))
+    said = {"wide": "has 3 fi", "bare": "has no t"}
+    assert found == [(row + 1, row + 2, said[kind]) for row, kind in enumerate(kinds) if kind != "good"]
+    assert done.rows == kinds.count("good")
+    assert max(kept) <= 20  # those of one window; 100 in all
+
+
 MEMORY = """
 import re, sys
 from textlstm import Predictor
@@ -232,17 +249,34 @@ print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 """
 
 
+def peak_mb(exported, source, output):
+    command = [sys.executable, "-c", MEMORY, str(exported), str(source), str(output)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(done.stdout) / 1024
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_memory_does_not_grow_with_the_file(tmp_path, exported, kind):
     peaks = []
     for rows in (20_000, 60_000):
         source = write_csv(tmp_path / f"{rows}.csv", ["good film", "too dull and very bad story"] * (rows // 2))
-        command = [sys.executable, "-c", MEMORY, str(exported), str(source), str(tmp_path / f"{rows}.{kind}")]
-        if kind == "csv":
-            command[-1] += ".csv"
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        peaks.append(int(done.stdout) / 1024)
+        peaks.append(peak_mb(exported, source, tmp_path / f"{rows}-labeled.{kind}"))
     print(f"{kind}: {peaks} MiB")
     assert peaks[1] < 300
     assert peaks[1] - peaks[0] < 12  # a window's texts and the allocator's whims, not 40,000 rows
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_ten_million_rows_would_stay_under_600_mb(tmp_path, exported):
+    """A line through two runs, 600,000 rows apart: 10 MiB of the allocator's whims are 155 at its end."""
+    peaks = {}
+    for rows in (100_000, 700_000):
+        source = write_csv(tmp_path / f"{rows}.csv", ["good film", "too dull and very bad story"] * (rows // 2))
+        peaks[rows] = peak_mb(exported, source, tmp_path / f"{rows}-labeled.csv")
+        source.unlink()
+    (fewer, low), (more, high) = peaks.items()
+    slope = max(0.0, high - low) / (more - fewer)
+    print(f"{peaks} MiB, {2**20 * slope:.1f} bytes a row")
+    assert high + slope * (10_000_000 - more) < 600 * 1e6 / 2**20

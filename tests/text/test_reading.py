@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from textlstm.errors import DataError
 from textlstm.text.files import Findings
-from textlstm.text.reading import arriving_lines, line_of_row, open_writer, read_batches, read_table
+from textlstm.text.reading import arriving_lines, expected_rows, line_of_row, open_writer, read_batches, read_table
 
 KINDS = ["csv", "tsv", "json", "jsonl", "ndjson", "parquet", "pq", "arrow", "feather", "csv.gz", "tsv.gz", "jsonl.gz"]
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -403,3 +403,17 @@ def test_an_arrow_file_whose_offsets_lie_outside_of_its_data_is_refused(tmp_path
     path.write_bytes(content.replace(offsets, struct.pack("<3i", 0, 3, 2**30)))
     with pytest.raises(DataError, match="is not a readable arrow file"):
         read_table(path)
+
+
+def test_rows_are_counted_or_estimated_before_they_are_read(tmp_path):
+    table = pa.table({"text": ["a good film"] * 40_000})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert expected_rows(tmp_path / "a.parquet") == 40_000
+    (tmp_path / "a.csv").write_text("text\n" + "a much longer film, it was\n" * 100_000)
+    assert expected_rows(tmp_path / "a.csv") == pytest.approx(100_000, rel=0.01)
+    (tmp_path / "short.txt").write_text("one\ntwo\n")
+    assert expected_rows(tmp_path / "short.txt") == 2
+    (tmp_path / "none.parquet").write_bytes(b"PAR1")
+    (tmp_path / "empty.csv").touch()
+    for name in ("none.parquet", "empty.csv", "absent.csv", "a.csv.gz", "a.json"):
+        assert expected_rows(tmp_path / name) is None

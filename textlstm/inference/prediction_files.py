@@ -117,7 +117,7 @@ def predict_file(
         rejected = None if rejects is None else stack.enter_context(RejectedRows(Path(rejects)))
         findings = Findings(rejected is not None, on_bad_row=None if rejected is None else rejected.write)
         batches = read_batches(source, encoding=encoding, batch_rows=window_rows, findings=findings)
-        read = 0
+        read = forgotten = 0
         for window in _windows(batches, window_rows):
             raw = _raw(window, source)
             if not used:
@@ -133,7 +133,7 @@ def predict_file(
             if missing and on_bad_rows == "error":
                 if rejected is None:
                     raise DataError(_no_text(source, first + pc.index(present, False).as_py(), used, encoding))
-                for bad in _without_text(window, present, first, findings, source):
+                for bad in _without_text(window, present, first, forgotten, findings, source):
                     rejected.write(bad)
                 window, texts, missing = window.filter(present), texts.filter(present), 0
                 present = present.filter(present)
@@ -145,6 +145,9 @@ def predict_file(
             writer.write(pa.record_batch([*window.columns, *added], schema=schema_with(window.schema, fields)))
             rows, unlabeled, truncated = rows + len(texts), unlabeled + missing, truncated + cut
             abstained += int((~predictor.given(chances).any(axis=1)).sum())
+            # All before this window's end: a file of bad rows alone must not fill the memory with their numbers.
+            forgotten += len(findings.dropped)
+            findings.dropped.clear()
             if progress is not None:
                 progress(rows)
     count = 0 if rejected is None else rejected.count
@@ -187,14 +190,17 @@ def _chances(
 
 
 def _without_text(
-    window: pa.RecordBatch, present: pa.Array, first: int, findings: Findings, source: str | Path
+    window: pa.RecordBatch, present: pa.Array, first: int, forgotten: int, findings: Findings, source: str | Path
 ) -> Iterator[BadRow]:
-    """Name the rows of a window that have no text; `first` counts the rows that could be read before it."""
+    """Name the rows of a window that have no text.
+
+    `first` counts the rows that could be read before it, and `forgotten` those that could not.
+    """
     by_line = str(source) == "-" or file_kind(Path(source)) == "txt"
     dropped = np.array(findings.dropped, dtype=np.int64)
-    before = dropped - np.arange(len(dropped))  # rows that could be read before each that could not
+    before = dropped - np.arange(len(dropped)) - forgotten  # rows that could be read before each that could not
     for place in np.flatnonzero(~np.asarray(present.to_numpy(zero_copy_only=False), dtype=bool)).tolist():
-        row = first + place + int(np.searchsorted(before, first + place, side="right"))
+        row = first + place + forgotten + int(np.searchsorted(before, first + place, side="right"))
         line = row + 1 if by_line else findings.lines[place] if findings.lines else None
         yield BadRow(row, line, "has no text", window.slice(place, 1).to_pylist()[0])
 

@@ -15,18 +15,20 @@ from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from textlstm.errors import DataError, first_line
 from textlstm.text.arrow_bounds import arrow_batches, parquet_batches
 from textlstm.text.delimited import delimited_rows
-from textlstm.text.files import Findings, codec_name, file_kind, open_bytes, open_text
+from textlstm.text.files import KIND_OF_SUFFIX, Findings, codec_name, file_kind, open_bytes, open_text
 from textlstm.text.json_rows import common_type, json_rows, typed_array
 from textlstm.text.writing import RowWriter, open_writer
 
-__all__ = ["RowWriter", "arriving_lines", "line_of_row", "open_writer", "read_batches", "read_table"]
+__all__ = ["RowWriter", "arriving_lines", "expected_rows", "line_of_row", "open_writer", "read_batches", "read_table"]
 
 BATCH_ROWS = 4096
 _ARRIVING_BYTES = 65_536  # what a pipe holds on Linux
+_SAMPLE_BYTES = 1 << 20
 
 Item = TypeVar("Item")
 
@@ -159,6 +161,30 @@ def line_of_row(path: Path, row: int, *, encoding: str | None = None) -> int | N
     return None
 
 
+def expected_rows(path: Path) -> int | None:
+    """Tell about how many rows a file has without reading it, for a bar that shows what is left.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The number in parquet; for lines an estimate by the length of the first ones; None for kinds that tell nothing
+        before they are read, and for files that cannot be.
+    """
+    kind = KIND_OF_SUFFIX.get(path.suffix.lower())
+    try:
+        if kind == "parquet":
+            return int(pq.read_metadata(path).num_rows)
+        if kind not in ("csv", "tsv", "jsonl", "txt"):
+            return None
+        with path.open("rb") as file:
+            head = file.read(_SAMPLE_BYTES)
+            lines = head.count(b"\n")
+            return round(lines * max(1.0, path.stat().st_size / len(head))) if lines else None
+    except (OSError, pa.ArrowException):
+        return None
+
+
 def _known_columns(path: Path, names: list[str], wanted: Sequence[str]) -> list[str]:
     """Check that the wanted columns exist."""
     for name in wanted:
@@ -187,8 +213,9 @@ def _json_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Gather JSON objects into batches; a first pass finds the columns and types that hold for all rows."""
     types: dict[str, pa.DataType] = {}
-    silent = None if findings.on_bad_row is None else lambda bad: None
-    scratch = Findings(drop_bad_rows=findings.drop_bad_rows, on_bad_row=silent)
+    scratch = Findings(drop_bad_rows=findings.drop_bad_rows)
+    if findings.on_bad_row is not None:  # the second pass hands them on; nobody asks this one, and there may be many
+        scratch.on_bad_row = lambda bad: scratch.dropped.clear()
     for chunk in _chunks(json_rows(path, kind=kind, encoding=encoding, findings=scratch), batch_rows):
         for name in dict.fromkeys(name for row, _ in chunk for name in row):
             types[name] = common_type(types.get(name, pa.null()), [row.get(name) for row, _ in chunk])
