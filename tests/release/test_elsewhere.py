@@ -138,7 +138,7 @@ def test_predict_needs_no_torch_transformers_or_datasets(build, bundle, expected
     logits, names = expected
     with (tmp_path / "in.csv").open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows([["id", "text"], *enumerate(TEXTS)])
-    absent = ["torch", "transformers", "datasets", "huggingface_hub", "scipy", "sklearn", "accelerate", "yaml", "onnx"]
+    absent = ["textlstm", "torch", "transformers", "datasets", "scipy", "sklearn", "accelerate", "onnx"]
     code = CHECK.format(absent=absent) + COMMAND.format(root=str(ROOT), model=str(bundle.folder), texts=TEXTS)
     shown = "[[one.label, one.probabilities] for one in answers]"
     found = run(program, code + WRITE.format(shown=shown), tmp_path, tmp_path / "home")
