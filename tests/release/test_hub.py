@@ -257,6 +257,18 @@ def test_a_token_that_the_server_repeats_is_not_shown(hub, fake_bundle):
     assert "<token>" in str(caught.value)
 
 
+def test_a_token_of_another_form_and_a_password_in_an_address_are_not_shown_either(hub, fake_bundle):
+    """A server of one's own has tokens of its own; given by hand, only we know it."""
+    given = "own-server-secret"
+    hub.fail("POST", "/api/repos/create", 403, headers={"X-Error-Message": f"{given} may not"})
+    with pytest.raises(HubError, match="<token> may not") as caught:
+        push(hub, fake_bundle(), token=given)
+    assert given not in str(caught.value)
+    with pytest.raises(HubError, match=r"http://127\.0\.0\.1:9 could not be reached") as caught:
+        push_bundle(fake_bundle(), REPO, endpoint="http://ann:open-sesame@127.0.0.1:9")
+    assert "open-sesame" not in str(caught.value)
+
+
 def test_metadata_that_the_hub_does_not_take_stops_the_push(hub, fake_bundle):
     with pytest.raises(HubError, match=r"Invalid metadata in README\.md"):
         push(hub, fake_bundle(**{"README.md": "---\ntags: [\n---\n"}))

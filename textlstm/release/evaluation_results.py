@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textlstm.errors import HubError
-from textlstm.release.hub_errors import client_errors, explain
+from textlstm.release.hub_errors import client_errors, explain, without_tokens
 from textlstm.release.privacy import hub_dataset
 from textlstm.results import Run
 
@@ -136,7 +136,8 @@ def look_up_at(api: HfApi) -> LookUp:
         except (errors.RemoteEntryNotFoundError, errors.RepositoryNotFoundError):
             return None
         except client_errors() as error:
-            raise HubError(explain(error, dataset, api.endpoint, doing="look up")) from None
+            token = api.token if isinstance(api.token, str) else None
+            raise HubError(without_tokens(explain(error, dataset, api.endpoint, doing="look up"), token)) from None
         return Path(path).read_text("utf-8", errors="replace")
 
     return look_up

@@ -166,7 +166,7 @@ def push_bundle(
     if token is None and get_token() is None:
         raise HubError(NOT_LOGGED_IN)
     target = Target(repo_id, revision, create_pr)
-    with plain_errors(repo_id, api.endpoint, doing="push to"):
+    with plain_errors(repo_id, api.endpoint, doing="push to", token=token):
         head = _prepare(api, target, private=private)
         present = {entry.path for entry in api.list_repo_tree(repo_id, recursive=True, revision=head)}
         stale = sorted(path for path in present - set(bundle.files) if _REPLACED.fullmatch(path))

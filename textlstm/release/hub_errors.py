@@ -11,13 +11,14 @@ from textlstm.errors import HubError
 
 
 @contextmanager
-def plain_errors(repo_id: str, endpoint: str, *, doing: str) -> Iterator[None]:
+def plain_errors(repo_id: str, endpoint: str, *, doing: str, token: str | None = None) -> Iterator[None]:
     """Turn what the Hub's client raises into `HubError`.
 
     Args:
         repo_id: such as "user/model".
         endpoint: address of the Hub.
         doing: what was tried, such as "push to".
+        token: that was given by hand, which no message may repeat; the client's own is known.
 
     Yields:
         Nothing; errors of other kinds pass.
@@ -28,7 +29,9 @@ def plain_errors(repo_id: str, endpoint: str, *, doing: str) -> Iterator[None]:
     try:
         yield
     except client_errors() as error:
-        raise HubError(explain(error, repo_id, endpoint, doing=doing)) from None
+        raise HubError(without_tokens(explain(error, repo_id, endpoint, doing=doing), token)) from None
+    except HubError as error:
+        raise HubError(without_tokens(str(error), token)) from None
 
 
 def client_errors() -> tuple[type[Exception], ...]:
@@ -166,20 +169,22 @@ def unclear(error: BaseException) -> bool:
     return unreachable(error) or any(isinstance(cause, ValueError | KeyError) for cause in _causes(error))
 
 
-def without_tokens(text: str) -> str:
-    """Take access tokens out of a text.
+def without_tokens(text: str, token: str | None = None) -> str:
+    """Take access tokens out of a text, and names and passwords out of addresses.
 
     Args:
         text: what a server or a library said.
+        token: one that was given by hand; the client's own, and those of the Hub's form, are known.
 
     Returns:
         The text with `<token>` in the place of each.
     """
     from huggingface_hub import get_token
 
-    token = get_token()
-    if token:
-        text = text.replace(token, "<token>")
+    for known in (token, get_token()):
+        if known:
+            text = text.replace(known, "<token>")
+    text = re.sub(r"(?<=://)[^/\s@]+@", "", text)
     return re.sub(r"(?<!\w)hf_[A-Za-z0-9]{8,}|(?i:bearer)\s+\S+", "<token>", text)
 
 

@@ -51,7 +51,7 @@ def pull_from_hub(
     # Beside its place, so that the last step is a renaming on one file system.
     with tempfile.TemporaryDirectory(prefix=".textlstm-pull-", dir=folder.absolute().parent) as scratch:
         fetched = Path(scratch) / "model"
-        with plain_errors(repo_id, api.endpoint, doing="pull from"):
+        with plain_errors(repo_id, api.endpoint, doing="pull from", token=token):
             api.snapshot_download(repo_id, revision=revision, local_dir=fetched, allow_patterns=_PULLED)
         shutil.rmtree(fetched / ".cache", ignore_errors=True)
         _refuse_other_models(fetched, repo_id)
