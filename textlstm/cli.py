@@ -11,11 +11,14 @@ import os
 import sys
 from functools import cache
 from importlib import import_module
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from textlstm.errors import TextLSTMError
+from textlstm.errors import RecipeError, TextLSTMError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COMMANDS = {
     "check": ("cli_check", "check", "Report on data before training."),
@@ -50,6 +53,7 @@ def main() -> None:
     """Run the command line; an error that a user can cause becomes one sentence and an exit code."""
     asked = sys.argv[1] if sys.argv[1:] else None
     try:
+        _refuse_broken_words(sys.argv[1:])
         if asked in COMMANDS:
             line = command_line(asked)
         elif asked in (None, "--help", "--version") and "_TEXTLSTM_COMPLETE" not in os.environ:
@@ -70,6 +74,18 @@ def main() -> None:
             raise SystemExit(2) from None
         typer.echo(f"textlstm: a file could not be read or written: {error}; check space and permissions.", err=True)
         raise SystemExit(1) from None
+
+
+def _refuse_broken_words(words: Sequence[str]) -> None:
+    """See that each word can be a path; half of a surrogate pair, which a program may pass on, cannot."""
+    for place, word in enumerate(words, start=1):
+        try:
+            os.fsencode(word)
+        except UnicodeEncodeError as error:
+            raise RecipeError(
+                f"Word {place} after textlstm, {word!r}, holds a character that this system cannot encode"
+                f" ({error.reason}); type it anew, or set the locale to UTF-8."
+            ) from None
 
 
 @cache

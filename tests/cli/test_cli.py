@@ -54,6 +54,18 @@ def test_the_first_help_is_that_of_the_whole_command_line():
     assert first == whole
 
 
+@pytest.mark.parametrize(
+    ("words", "place"), [(["inspect", "\ud83d", "data.csv"], 2), (["train", "data.csv", "--out", "a\ud800"], 4)]
+)
+def test_half_a_character_among_the_words_is_one_sentence(words, place, monkeypatch, capsys):
+    """A shell cannot pass it, a program can; bytes that are no UTF-8 come as other halves, and are paths like any."""
+    monkeypatch.setattr(sys, "argv", ["textlstm", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"textlstm: Word {place} after textlstm, ")
+
+
 def test_the_version_is_printed(succeed):
     from importlib.metadata import version
 

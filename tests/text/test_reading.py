@@ -417,3 +417,19 @@ def test_rows_are_counted_or_estimated_before_they_are_read(tmp_path):
     (tmp_path / "empty.csv").touch()
     for name in ("none.parquet", "empty.csv", "absent.csv", "a.csv.gz", "a.json"):
         assert expected_rows(tmp_path / name) is None
+
+
+@pytest.mark.parametrize("kind", ["arrow", "parquet"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_column_whose_name_is_damaged_is_named_as_damage(tmp_path, kind, nested):
+    path = tmp_path / f"rows.{kind}"
+    column = pa.array([{"wxyz": 1}]) if nested else pa.array([1])
+    table = pa.table({"text": ["a"], "inner" if nested else "wxyz": column})
+    if kind == "parquet":
+        pq.write_table(table, path, store_schema=False)
+    else:
+        with pa.ipc.new_file(path, table.schema) as file:
+            file.write_table(table)
+    path.write_bytes(path.read_bytes().replace(b"wxyz", b"wx\x8bz"))
+    with pytest.raises(DataError, match="is not a readable"):
+        read_table(path).to_pylist()

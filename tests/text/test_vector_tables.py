@@ -39,6 +39,16 @@ def wordpiece():
     return backend
 
 
+def test_a_header_that_an_old_python_wrote_is_read_without_a_remark(tmp_path):
+    """Python 2 wrote long integers as 3L; numpy reads them, and warns."""
+    path = save_npy(tmp_path)
+    shape = f"({len(WORDS)}, ".encode()
+    path.write_bytes(path.read_bytes().replace(shape, shape[:-2] + b"L,", 1))
+    assert b"L," in path.read_bytes()[:80]
+    (tmp_path / "vocab.txt").write_text("\n".join(WORDS))
+    assert np.array_equal(read_vectors(str(path), WORDS).rows, ROWS)
+
+
 @pytest.mark.parametrize("save", [save_npy, save_npz, save_tensors])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
 def test_a_words_vector_is_its_row(tmp_path, save, dtype):

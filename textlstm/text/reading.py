@@ -245,6 +245,7 @@ def _arrow_batches(path: Path, kind: str, batch_rows: int) -> Iterator[pa.Record
                 schema, stream = parquet_batches(source, path, batch_rows)
             else:
                 schema, stream = arrow_batches(source, path)
+            _read_names(schema)
             for batch in stream:
                 # Parquet's reader leaves out the metadata, which holds the names of the classes.
                 yield pa.record_batch(batch.columns, schema=schema) if kind == "parquet" else batch
@@ -254,6 +255,13 @@ def _arrow_batches(path: Path, kind: str, batch_rows: int) -> Iterator[pa.Record
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: of a column's name
             reason = first_line(error)
             raise DataError(f"{path} is not a readable {kind} file ({reason}); was it written completely?") from error
+
+
+def _read_names(fields: Iterable[pa.Field]) -> None:
+    """Read the name of each field and of those inside it; one of damaged bytes raises UnicodeDecodeError here."""
+    for field in fields:
+        _ = field.name
+        _read_names(field.type.field(number) for number in range(field.type.num_fields))
 
 
 def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

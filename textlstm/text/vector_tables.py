@@ -8,15 +8,20 @@ objects are refused. `vector_lookup` finds words in a table.
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
 from textlstm.errors import DataError, first_line
 from textlstm.text.archives import BROKEN_ARCHIVE, refuse_bomb
+
+Read = TypeVar("Read")
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _INPUT_NAMES = (
@@ -96,7 +101,7 @@ def numpy_table(path: Path, *, name: str) -> Table:
             file.seek(0)
             return _numpy_archive(file, path, name)
     try:
-        rows: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+        rows: Any = _without_remarks(partial(np.load, path, mmap_mode="r", allow_pickle=False))
     except _HEADER_ERRORS as error:
         raise DataError(
             f"{name} should be a numpy array of numbers and cannot be read ({first_line(error)}); arrays of Python"
@@ -110,7 +115,7 @@ def _numpy_archive(file: BinaryIO, path: Path, name: str) -> Table:
     try:
         with np.load(file, allow_pickle=False) as loaded:
             refuse_bomb(path, loaded.zip)
-            arrays = {key: loaded[key] for key in loaded.files}
+            arrays = {key: _without_remarks(partial(loaded.__getitem__, key)) for key in loaded.files}
     except (*BROKEN_ARCHIVE, *_HEADER_ERRORS, NotImplementedError, RuntimeError) as error:
         raise DataError(
             f"{name} is damaged or holds Python objects, which are not read ({first_line(error)}); save words as"
@@ -124,6 +129,13 @@ def _numpy_archive(file: BinaryIO, path: Path, name: str) -> Table:
             f"{name} should hold one matrix of vectors and one array of words, and holds {', '.join(arrays) or 'none'}."
         )
     return _checked(Table(name, "numpy archive", matrices[0], [str(word) for word in words[0].astype(str)]))
+
+
+def _without_remarks(read: Callable[[], Read]) -> Read:
+    """Read by numpy, which warns of headers that an old Python wrote, and reads them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return read()
 
 
 def safetensors_table(path: Path, *, name: str) -> Table:
