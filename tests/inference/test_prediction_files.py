@@ -178,6 +178,30 @@ def test_plain_lines_and_other_encodings_are_read(tmp_path, predictor):
     assert read_table(tmp_path / "out.csv")["text"].to_pylist() == ["good", "bad café"]
 
 
+@pytest.mark.parametrize("kind", ["txt", "txt.gz"])
+def test_lines_give_lines(tmp_path, predictor, multi, kind):
+    """Also an empty one, a text with a tab in it, and several labels; so that both files can be pasted together."""
+    texts = ["a good film", " ", "too\tdull", "bright"]
+    (tmp_path / "in.txt").write_text("\n".join(texts) + "\n")
+    for model in (predictor, multi):
+        output = tmp_path / f"out-{model.multi_label}.{kind}"
+        done = predict_file(model, tmp_path / "in.txt", output, on_bad_rows="keep", window_rows=3)
+        assert (done.rows, done.unlabeled, done.new_columns) == (4, 1, ("label", "score"))
+        lines = [line.split("\t") for line in read_table(output)["text"].to_pylist()]
+        assert lines[1] == ["", ""]
+        for row in (0, 2, 3):
+            expected = model(texts[row])[0]
+            assert lines[row][0] == ", ".join(expected.labels)
+            assert float(lines[row][1]) == pytest.approx(expected.score, abs=1e-5)
+
+
+def test_columns_are_not_lost_in_lines(tmp_path, predictor):
+    source = write(tmp_path / "in.csv", ROWS)
+    with pytest.raises(DataError, match="has columns that would be lost"):
+        predict_file(predictor, source, tmp_path / "out.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
 def test_the_input_is_never_overwritten(tmp_path, predictor):
     source = write(tmp_path / "in.csv", ROWS)
     with pytest.raises(DataError, match="the input itself"):

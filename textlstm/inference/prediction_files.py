@@ -23,6 +23,7 @@ from textlstm.text.columns import Columns, is_blank, texts_of
 from textlstm.text.files import BadRow, Findings, file_kind
 from textlstm.text.reading import line_of_row, open_writer, read_batches
 from textlstm.text.tables import RawSplit, raw_table
+from textlstm.text.writing import output_kind
 
 WINDOW_ROWS = 8192
 """Rows read at a time. Batches never cross a window, so this is part of what 8-bit scores depend on."""
@@ -76,9 +77,12 @@ def predict_file(
 
     Added are `label` (for a multi-label model the list of labels given, the most probable first), `score` (probability
     of the most probable label) and by option `top_labels` and `probabilities` (one field a label); lists and fields are
-    JSON text in csv and tsv. The output appears whole under its name at the end, or not at all. A run that is killed
-    leaves a journal of its finished windows beside the output (`prediction_journal`); the same call then goes on from
-    there and writes the same bytes. A .json file, and a packed parquet or arrow file, is held in memory whole.
+    JSON text in csv and tsv. A txt gets a line a text, label and score with a tab between them as on standard output,
+    and no other column, so that it is written of lines alone.
+
+    The output appears whole under its name at the end, or not at all. A run that is killed leaves a journal of its
+    finished windows beside the output (`prediction_journal`); the same call then goes on from there and writes the same
+    bytes. A .json file, and a packed parquet or arrow file, is held in memory whole.
 
     Args:
         predictor: the model.
@@ -106,6 +110,12 @@ def predict_file(
             prefixed name, a row has no text, or another process writes the same output.
     """
     _refuse_same(source, output, rejects)
+    lines = output_kind(output) == "txt"
+    if lines and not _has_lines(source):
+        raise DataError(
+            f"{output} would hold a line a text, and {source} has columns that would be lost; name a .csv, a .jsonl or"
+            " a file of another kind that has columns."
+        )
     batch_rows = predictor.classifier.batch_rows if batch_rows is None else batch_rows
     fields: list[pa.Field] = []
     rows = unlabeled = truncated = abstained = 0
@@ -142,7 +152,10 @@ def predict_file(
             place = pc.if_else(present, pc.subtract(pc.cumulative_sum(present.cast(pa.int64())), 1), None)
             new = prediction_columns(predictor, chances, probabilities=probabilities, top_k=top_k)
             added = [column.take(place) for column in new]
-            writer.write(pa.record_batch([*window.columns, *added], schema=schema_with(window.schema, fields)))
+            if lines:
+                writer.write(pa.record_batch(added, schema=pa.schema(fields)))
+            else:
+                writer.write(pa.record_batch([*window.columns, *added], schema=schema_with(window.schema, fields)))
             rows, unlabeled, truncated = rows + len(texts), unlabeled + missing, truncated + cut
             abstained += int((~predictor.given(chances).any(axis=1)).sum())
             # All before this window's end: a file of bad rows alone must not fill the memory with their numbers.
@@ -162,6 +175,11 @@ def _refuse_same(source: str | Path, output: str | Path, rejects: str | Path | N
         raise DataError(f"The output {output} is the input itself; name another file, so that the input stays.")
     if rejects is not None and Path(rejects).absolute() in (Path(output).absolute(), Path(source).absolute()):
         raise DataError(f"The rejected rows should have a file of their own, and {rejects} is in use; name another.")
+
+
+def _has_lines(source: str | Path) -> bool:
+    """Tell whether each line of the input is a text."""
+    return str(source) == "-" or file_kind(Path(source)) == "txt"
 
 
 def _journal(predictor: Predictor, output: str | Path, window_rows: int, batch_tokens: int, batch_rows: int) -> Journal:
@@ -196,7 +214,7 @@ def _without_text(
 
     `first` counts the rows that could be read before it, and `forgotten` those that could not.
     """
-    by_line = str(source) == "-" or file_kind(Path(source)) == "txt"
+    by_line = _has_lines(source)
     dropped = np.array(findings.dropped, dtype=np.int64)
     before = dropped - np.arange(len(dropped)) - forgotten  # rows that could be read before each that could not
     for place in np.flatnonzero(~np.asarray(present.to_numpy(zero_copy_only=False), dtype=bool)).tolist():

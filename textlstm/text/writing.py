@@ -1,4 +1,4 @@
-"""Rows to files: csv, tsv, json, jsonl, parquet, arrow, each whole or not at all."""
+"""Rows to files: csv, tsv, json, jsonl, parquet, arrow, txt, each whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, cast
@@ -18,21 +19,36 @@ import pyarrow.parquet as pq
 from textlstm.errors import DataError
 from textlstm.text.files import KIND_OF_SUFFIX, unwritable
 
-WRITABLE = ("csv", "tsv", "json", "jsonl", "parquet", "arrow")
+WRITABLE = ("csv", "tsv", "json", "jsonl", "parquet", "arrow", "txt")
+_BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
+
+
+def output_kind(path: str | Path) -> str:
+    """Tell from the name what a file is written as.
+
+    Args:
+        path: the file; a .gz suffix is taken off first.
+
+    Returns:
+        One of the values of `KIND_OF_SUFFIX`; empty for another suffix.
+    """
+    inner = Path(path).with_suffix("") if Path(path).suffix.lower() == ".gz" else Path(path)
+    return KIND_OF_SUFFIX.get(inner.suffix.lower(), "")
 
 
 class RowWriter:
     """Writes record batches to a file under a temporary name, and renames it when all is well.
 
     Use it as a context manager: an exception inside leaves nothing behind and an older file untouched.
-    In csv and tsv a null becomes an empty field, a list or a struct its JSON text; a null in jsonl stays null.
+    In csv and tsv a null becomes an empty field, a list or a struct its JSON text; a null in jsonl stays null. A txt
+    has no column names: each row is a line of its cells with tabs between them, a list of words written with commas.
     """
 
     def __init__(self, path: str | Path) -> None:
         """Prepare to write; nothing is created yet.
 
         Args:
-            path: the file to make; its suffix tells the kind, and .gz packs csv, tsv, json and jsonl.
+            path: the file to make; its suffix tells the kind, and .gz packs csv, tsv, json, jsonl and txt.
 
         Raises:
             DataError: when the suffix is none that can be written.
@@ -40,11 +56,10 @@ class RowWriter:
         self.path = Path(path)
         self.rows = 0
         packed = self.path.suffix.lower() == ".gz"
-        inner = self.path.with_suffix("") if packed else self.path
-        self.kind = KIND_OF_SUFFIX.get(inner.suffix.lower(), "")
+        self.kind = output_kind(self.path)
         if self.kind not in WRITABLE or (packed and self.kind in {"parquet", "arrow"}):
             raise DataError(
-                f"{self.path} cannot be written: the suffix must be one of .csv, .tsv, .json, .jsonl "
+                f"{self.path} cannot be written: the suffix must be one of .csv, .tsv, .json, .jsonl, .txt "
                 f"(each also with .gz), .parquet, .arrow or .feather."
             )
         self._packed = packed
@@ -78,6 +93,8 @@ class RowWriter:
             cast(pq.ParquetWriter, self._arrow).write_batch(batch)
         elif self.kind in {"csv", "tsv"}:
             self._write_delimited(batch)
+        elif self.kind == "txt":
+            self._write_lines(batch)
         else:
             self._write_json(batch)
         self.rows += batch.num_rows
@@ -139,6 +156,18 @@ class RowWriter:
         for cells in zip(*(_cells(column) for column in batch.columns), strict=True):
             bare = any(isinstance(cell, str) and "\r" in cell for cell in cells)
             (quoting if bare else plain).writerow(cells)
+
+    def _write_lines(self, batch: pa.RecordBatch) -> None:
+        """Write a line a row; what would break a line or a cell becomes a blank."""
+        stream = cast(io.TextIOWrapper, self._text)
+        columns = [
+            [None if cell is None else ", ".join(cell) for cell in column.to_pylist()]
+            if pa.types.is_list(column.type) and pa.types.is_string(column.type.value_type)
+            else _cells(column)
+            for column in batch.columns
+        ]
+        for cells in zip(*columns, strict=True):
+            stream.write("\t".join("" if cell is None else _BREAKS.sub(" ", str(cell)) for cell in cells) + "\n")
 
     def _write_json(self, batch: pa.RecordBatch) -> None:
         """Write one object a line; json wraps the lines in brackets."""
