@@ -6,7 +6,7 @@ import pytest
 from hub_server import TOKEN
 
 from textlstm.errors import HubError, ModelError, RecipeError, RunFolderError
-from textlstm.release.hub import MESSAGE, push_bundle
+from textlstm.release.hub import MESSAGE, push_bundle, push_to_hub
 from textlstm.release.hub_client import check_repo_id
 from textlstm.release.hub_pull import pull_from_hub
 
@@ -227,6 +227,8 @@ def test_without_a_token_nothing_is_asked(hub, fake_bundle, monkeypatch, tmp_pat
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     with pytest.raises(HubError, match="hf auth login"):
         push(hub, fake_bundle())
+    with pytest.raises(HubError, match="hf auth login"):
+        push_to_hub(tmp_path, REPO, endpoint=hub.url)  # before anybody looks whether a model is there
     assert hub.requests == []
 
 

@@ -100,6 +100,7 @@ def push_to_hub(
         HubError: something may not be published, or the Hub refused, failed or could not be reached.
     """
     check_repo_id(repo_id)
+    _need_token(token)  # before the files are made, which takes a while
     speak = tell or _silent
     with tempfile.TemporaryDirectory(prefix="textlstm-push-") as scratch:
         source = _folder_of(model, Path(scratch) / "model")
@@ -159,12 +160,11 @@ def push_bundle(
     Raises:
         HubError: the Hub refused, failed or could not be reached.
     """
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, get_token
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     speak = tell or _silent
     api = hub_client(token, endpoint)
-    if token is None and get_token() is None:
-        raise HubError(NOT_LOGGED_IN)
+    _need_token(token)
     target = Target(repo_id, revision, create_pr)
     with plain_errors(repo_id, api.endpoint, doing="push to", token=token):
         head = _prepare(api, target, private=private)
@@ -175,6 +175,14 @@ def push_bundle(
         operations: list[CommitOperationAdd | CommitOperationDelete] = [*additions, *map(CommitOperationDelete, stale)]
         made = commit_once(api, operations, target, message=message, head=head, tell=speak)
     return Pushed(made.url, made.commit, made.commit != head, bundle.files, bundle.notes)
+
+
+def _need_token(token: str | None) -> None:
+    """Refuse a push that nobody may make."""
+    from huggingface_hub import get_token
+
+    if token is None and get_token() is None:
+        raise HubError(NOT_LOGGED_IN)
 
 
 def _silent(_: str) -> None:
