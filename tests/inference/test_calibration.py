@@ -123,6 +123,12 @@ def test_a_calibration_of_other_weights_or_a_damaged_one_is_refused(tmp_path, ma
     stored(folder, weights="0" * 16)
     with pytest.raises(ModelError, match="other weights"):
         read_calibration(folder)
+    good = dataclasses.asdict(Calibration(1.0, None, 9, "x", 1, 1))
+    others = ({"thresholds": 5}, {"thresholds": ["pos"]}, {"thresholds": {"pos": "x"}}, {"thresholds": {"pos": 1.5}})
+    for other in (*others, {"rows": "many"}, {"source": None}, {"log_loss_after": []}, {"temperature": "hot"}):
+        path.write_text(json.dumps(good | other))
+        with pytest.raises(ModelError, match="calibrate again or delete it"):
+            read_calibration(folder)
     for content in ("{", '{"temperature": 1}', json.dumps(dataclasses.asdict(Calibration(0.0, None, 9, "x", 1, 1)))):
         path.write_text(content)
         with pytest.raises(ModelError, match="delete it"):

@@ -327,6 +327,10 @@ def test_a_pull_of_what_is_not_there_or_not_ours(hub, fake_bundle, tmp_path):
     push(hub, fake_bundle(**{"config.json": '{"model_type": "bert"}'}))
     with pytest.raises(ModelError, match="model_type 'bert'"):
         pull_from_hub(REPO, tmp_path / "a", endpoint=hub.url)
+    for damaged in ("{broken", "[1]", "\xff"):
+        hub.repos[REPO].branches["main"][0].files["config.json"] = damaged.encode("latin-1")
+        with pytest.raises(ModelError, match=r"config\.json cannot be read"):
+            pull_from_hub(REPO, tmp_path / "a", endpoint=hub.url)
     with pytest.raises(HubError, match="has no someone/tiny at that revision"):
         pull_from_hub(REPO, tmp_path / "a", revision="elsewhere", endpoint=hub.url)
     (tmp_path / "full").mkdir()

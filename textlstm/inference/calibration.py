@@ -236,6 +236,8 @@ def read_calibration(folder: Path, *, weights: str | None = None) -> Calibration
             raise ValueError(f"its keys are others: {', '.join(sorted(odd))}")
         calibration = Calibration(**values)
         usable = math.isfinite(calibration.temperature) and calibration.temperature > 0
+        if wrong := _wrong_values(calibration):
+            raise ValueError(wrong)
     except (ValueError, TypeError) as error:
         raise ModelError(
             f"{path} should be what textlstm calibrate wrote, and is not ({error}); calibrate again or delete it."
@@ -246,6 +248,22 @@ def read_calibration(folder: Path, *, weights: str | None = None) -> Calibration
     if calibration.weights is not None and here not in (None, calibration.weights):
         raise ModelError(f"{path} was fitted for other weights than the model's; calibrate again or delete it.")
     return calibration
+
+
+def _wrong_values(calibration: Calibration) -> str | None:
+    """Say which value of a file is of another kind than it should be; anybody may have written it."""
+    chances = calibration.thresholds
+    if chances is not None:
+        numbers = isinstance(chances, dict) and all(
+            isinstance(chance, int | float) and 0 <= chance <= 1 for chance in chances.values()
+        )
+        if not numbers:
+            return f"its thresholds should be a probability for each label, and are {str(chances)[:60]}"
+    losses = (calibration.log_loss_before, calibration.log_loss_after)
+    plain = isinstance(calibration.rows, int) and isinstance(calibration.source, str)
+    if not plain or not all(isinstance(loss, int | float) for loss in losses):
+        return "its rows, source or losses are of another kind"
+    return None
 
 
 def _log_loss(logits: NDArray[np.float64], labels: NDArray[Any]) -> float:

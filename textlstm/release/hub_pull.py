@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from textlstm.errors import ModelError, RunFolderError
+from textlstm.errors import ModelError, RunFolderError, first_line
 from textlstm.release.hub_client import check_repo_id, hub_client
 from textlstm.release.hub_errors import plain_errors
 
@@ -64,7 +64,14 @@ def pull_from_hub(
 def _refuse_other_models(folder: Path, repo_id: str) -> None:
     """Refuse what was fetched and is no model of ours."""
     path = folder / "config.json"
-    kind = json.loads(path.read_text("utf-8")).get("model_type") if path.exists() else None
+    try:
+        settings = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        kind = settings.get("model_type")
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ModelError(
+            f"{repo_id} should hold a textlstm model, and its config.json cannot be read ({first_line(error)}); ask its"
+            " owner, or pull another revision."
+        ) from error
     if kind != "textlstm":
         raise ModelError(
             f"{repo_id} should hold a textlstm model and its config.json says model_type {kind!r}; load that one with"
