@@ -10,13 +10,13 @@ import zipfile
 
 import numpy as np
 import pytest
+from error_words import see
 
 from textlstm.analysis.advice.study import whole_study
 from textlstm.analysis.claims import capacity, gradients, long_range, nesting, overfitting, record, representations
 from textlstm.analysis.claims import tuning as tuning_claim
 from textlstm.analysis.claims.grids import plan_variants
 from textlstm.cli import main
-from textlstm.errors import TextLSTMError
 from textlstm.inference.calibration import read_calibration
 from textlstm.inference.model_files import find_model
 from textlstm.inference.prediction_journal import Journal
@@ -396,18 +396,6 @@ COMMANDS = {
     "columns of no data": ("calibrate model --text-column text", "is about --data", "which is absent", "add it"),
     "calibrating a file": ("calibrate good.csv", "good.csv is none", "a model's folder", "check the spelling"),
 }
-
-
-def see(call, *parts):
-    """The sentence names each part, can be shown, ends, and belongs to an error of the input."""
-    with pytest.raises(TextLSTMError) as caught:
-        call()
-    said = str(caught.value)
-    assert caught.value.exit_code == 2
-    assert [part for part in parts if part not in said] == [], said
-    assert said.rstrip().endswith((".", "?")) or "\n" in said, said
-    assert len(said.split()) >= 6
-    assert "Traceback" not in said and " object at " not in said
 
 
 @pytest.mark.parametrize("what", DATA)

@@ -126,7 +126,9 @@ def test_a_body_that_does_not_come_is_given_up(running):
     connection.putrequest("POST", "/")
     connection.putheader("Content-Length", "100")
     connection.endheaders()
-    assert connection.getresponse().status == 408
+    response = connection.getresponse()
+    assert response.status == 408
+    assert json.loads(response.read())["error"] == "The body did not arrive in time; send it again."
     connection.close()
 
 
@@ -210,6 +212,7 @@ def test_requests_that_arrive_together_share_a_batch_and_too_many_are_turned_awa
                 time.sleep(0.01)
             status, refused = started.post({"inputs": "bad"})
             assert (status, refused["retry"]) == (503, "1")
+            assert refused["error"] == "Too many texts wait for the model; try again in a second."
             assert json.loads(started.get("/health"))["status"] == "ok"  # while the model works
             slow.go.set()
             assert first.result()[0] == 200

@@ -129,6 +129,11 @@ def test_an_npm_that_fails_or_serves_something_else_is_not_believed(tmp_path, mo
         vendor_libraries(tmp_path / "a")
     package = tmp_path / "package" / "dist"
     package.mkdir(parents=True)
+    with tarfile.open(tmp_path / "other.tgz", "w:gz") as archive:
+        archive.add(package.parent, "package")
+    program.write_text(f"#!/bin/sh\ncp {tmp_path}/other.tgz ./fetched.tgz\n")
+    with pytest.raises(HubError, match=r"What npm fetched has no dist/.*another package, set npm to the real one"):
+        vendor_libraries(tmp_path / "c")
     for file in LIBRARY_FILES:
         (package / file.path.rpartition("/")[2]).write_text("something else")
     with tarfile.open(tmp_path / "other.tgz", "w:gz") as archive:

@@ -129,17 +129,17 @@ def test_one_set_has_no_interval():
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "words"),
     [
-        lambda: random_effects(np.array([]), np.array([])),
-        lambda: random_effects(np.ones(2), np.ones(3)),
-        lambda: random_effects(np.ones(2), np.zeros(2)),
-        lambda: random_effects(np.array([1.0, np.nan]), np.ones(2)),
-        lambda: random_effects(np.ones(2), np.ones(2), confidence=95),
-        lambda: new_set_interval(np.ones(2), np.ones(2)),
-        lambda: new_set_interval(np.ones(3), np.zeros(3)),
+        (lambda: random_effects(np.array([]), np.array([])), "a difference and a variance"),
+        (lambda: random_effects(np.ones(2), np.ones(3)), "a difference and a variance"),
+        (lambda: random_effects(np.ones(2), np.zeros(2)), "variances are finite and above 0"),
+        (lambda: random_effects(np.array([1.0, np.nan]), np.ones(2)), "differences are finite"),
+        (lambda: random_effects(np.ones(2), np.ones(2), confidence=95), "such as 0.95, not 95"),
+        (lambda: new_set_interval(np.ones(2), np.ones(2)), "three or more sets"),
+        (lambda: new_set_interval(np.ones(3), np.zeros(3)), "variances are finite and above 0"),
     ],
 )
-def test_senseless_input_is_refused(call):
-    with pytest.raises(ValueError):
+def test_senseless_input_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
         call()

@@ -114,7 +114,7 @@ def test_reserves_are_said():
 def test_one_seed_identifies_nothing_and_one_size_is_refused():
     bare = Curve("d", [1.0, 2.0], 1, [0.0, 1.0], None, None, None, None, 0.95, False)
     assert crossing(bare, deep="a", shallow="b").sentence.startswith("not identified")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="two or more sizes"):
         crossing(curve([1], [2]), deep="a", shallow="b")
 
 

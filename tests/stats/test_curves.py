@@ -202,21 +202,32 @@ def test_gain_is_the_mean_of_least_squares_slopes_with_students_interval():
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "words"),
     [
-        lambda: mean_curves(np.ones((2, 3, 4)), sizes=[1, 2, 4], names=["one"]),
-        lambda: mean_curves(np.ones((1, 3, 4)), sizes=[1, 2], names=["one"]),
-        lambda: mean_curves(np.ones((1, 2, 4)), sizes=[2, 1], names=["one"]),
-        lambda: mean_curves(np.ones((1, 2, 4)), sizes=[0, 1], names=["one"]),
-        lambda: mean_curves(np.full((1, 2, 4), np.nan), sizes=[1, 2], names=["one"]),
-        lambda: mean_curves(np.ones((1, 2, 4)), sizes=[1, 2], names=["one"], confidence=95),
-        lambda: mean_curves(np.ones((2, 2, 4)), sizes=[1, 2], names=["a", "b"], text_covariance=[np.eye(2)]),
-        lambda: difference_band(np.ones((2, 3)), np.ones((2, 4)), sizes=[1, 2], name="d"),
-        lambda: difference_band(np.ones((2, 3)), np.ones((2, 3)), sizes=[1, 2], name="d", text_covariance=np.eye(3)),
-        lambda: text_covariance(np.ones((2, 1, 9))),
-        lambda: gain_per_doubling(np.ones((1, 3)), sizes=[100], name="d"),
+        (lambda: mean_curves(np.ones((2, 3, 4)), sizes=[1, 2, 4], names=["one"]), "one name a depth"),
+        (lambda: mean_curves(np.ones((1, 3, 4)), sizes=[1, 2], names=["one"]), "with 2 sizes"),
+        (lambda: mean_curves(np.ones((1, 2, 4)), sizes=[2, 1], names=["one"]), "above 0 and increasing"),
+        (lambda: mean_curves(np.ones((1, 2, 4)), sizes=[0, 1], names=["one"]), "above 0 and increasing"),
+        (lambda: mean_curves(np.full((1, 2, 4), np.nan), sizes=[1, 2], names=["one"]), "lacks a size or a depth"),
+        (lambda: mean_curves(np.ones((1, 2, 4)), sizes=[1, 2], names=["one"], confidence=95), "such as 0.95, not 95"),
+        (
+            lambda: mean_curves(np.ones((2, 2, 4)), sizes=[1, 2], names=["a", "b"], text_covariance=[np.eye(2)]),
+            "one covariance over texts a depth: 2, not 1",
+        ),
+        (
+            lambda: difference_band(np.ones((2, 3)), np.ones((2, 4)), sizes=[1, 2], name="d"),
+            "compared on the same sizes and seeds",
+        ),
+        (
+            lambda: difference_band(
+                np.ones((2, 3)), np.ones((2, 3)), sizes=[1, 2], name="d", text_covariance=np.eye(3)
+            ),
+            r"covariance over texts is \(2, 2\)",
+        ),
+        (lambda: text_covariance(np.ones((2, 1, 9))), "2 or more seeds, 2 or more texts"),
+        (lambda: gain_per_doubling(np.ones((1, 3)), sizes=[100], name="d"), "two or more sizes"),
     ],
 )
-def test_senseless_input_is_refused(call):
-    with pytest.raises(ValueError):
+def test_senseless_input_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
         call()

@@ -220,15 +220,15 @@ def test_a_a_comparison_finds_little():
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "words"),
     [
-        lambda s: decide({1: s[1]}),
-        lambda s: decide(s, delta=0),
-        lambda s: decide(s, alpha=0.7),
-        lambda s: decide({d: runs[:, :1] for d, runs in s.items()}),
-        lambda s: decide({1: s[1], 2: s[2][:, 1:]}),
+        (lambda s: decide({1: s[1]}), "two depths or more"),
+        (lambda s: decide(s, delta=0), "delta is above 0"),
+        (lambda s: decide(s, alpha=0.7), "alpha between 0 and 0.5"),
+        (lambda s: decide({d: runs[:, :1] for d, runs in s.items()}), "two test texts or more"),
+        (lambda s: decide({1: s[1], 2: s[2][:, 1:]}), "over the same examples"),
     ],
 )
-def test_senseless_input_is_refused(call):
-    with pytest.raises(ValueError):
+def test_senseless_input_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
         call(simulated(0, [0, 0]))

@@ -155,18 +155,27 @@ def test_a_true_crossing_ahead_is_seldom_denied_widely(seeds, noise):
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "words"),
     [
-        lambda: extrapolate(np.full((7, 3), 0.5), sizes=SIZES, name="x", factor=4.1),
-        lambda: extrapolate(np.full((7, 3), 0.5), sizes=SIZES, name="x", factor=1),
-        lambda: extrapolate(np.full((7, 1), 0.5), sizes=SIZES, name="x"),
-        lambda: extrapolate(np.full((7, 3), 50.0), sizes=SIZES, name="x"),
-        lambda: extrapolate(np.full((6, 3), 0.5), sizes=SIZES, name="x"),
-        lambda: extrapolate(np.full((7, 3), np.nan), sizes=SIZES, name="x"),
-        lambda: extrapolate(np.full((7, 3), 0.5), sizes=SIZES[::-1], name="x"),
-        lambda: extrapolated_crossing(np.full((7, 3), 0.5), np.full((7, 2), 0.5), sizes=SIZES, names=NAMES),
+        (
+            lambda: extrapolate(np.full((7, 3), 0.5), sizes=SIZES, name="x", factor=4.1),
+            "over 1 to 4 times the largest size, not 4.1",
+        ),
+        (
+            lambda: extrapolate(np.full((7, 3), 0.5), sizes=SIZES, name="x", factor=1),
+            "over 1 to 4 times the largest size, not 1",
+        ),
+        (lambda: extrapolate(np.full((7, 1), 0.5), sizes=SIZES, name="x"), "2 or more seeds"),
+        (lambda: extrapolate(np.full((7, 3), 50.0), sizes=SIZES, name="x"), "at most 1.0, the ceiling given"),
+        (lambda: extrapolate(np.full((6, 3), 0.5), sizes=SIZES, name="x"), "with 7 sizes"),
+        (lambda: extrapolate(np.full((7, 3), np.nan), sizes=SIZES, name="x"), "scores are finite"),
+        (lambda: extrapolate(np.full((7, 3), 0.5), sizes=SIZES[::-1], name="x"), "above 0 and increasing"),
+        (
+            lambda: extrapolated_crossing(np.full((7, 3), 0.5), np.full((7, 2), 0.5), sizes=SIZES, names=NAMES),
+            "compared on the same sizes and seeds",
+        ),
     ],
 )
-def test_senseless_input_is_refused(call):
-    with pytest.raises(ValueError):
+def test_senseless_input_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
         call()

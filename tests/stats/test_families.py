@@ -37,7 +37,7 @@ def test_holm_rejects_what_stepping_down_rejects(p_values, alpha):
 def test_holm_of_nothing_and_of_nonsense():
     assert holm([]).shape == (0,)
     for bad in ([0.5, 1.1], [float("nan")]):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="a p-value lies between 0 and 1"):
             holm(bad)
 
 

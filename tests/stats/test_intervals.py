@@ -49,17 +49,17 @@ def test_one_value_has_no_interval():
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "words"),
     [
-        lambda: mean_interval([]),
-        lambda: mean_interval([1.0, 2.0], confidence=95),
-        lambda: wilson_interval(3, 2),
-        lambda: wilson_interval(0, 0),
-        lambda: bootstrap_sums(np.ones((0, 1))),
+        (lambda: mean_interval([]), "at least one value"),
+        (lambda: mean_interval([1.0, 2.0], confidence=95), "such as 0.95, not 95"),
+        (lambda: wilson_interval(3, 2), "not 3 of 2"),
+        (lambda: wilson_interval(0, 0), "not 0 of 0"),
+        (lambda: bootstrap_sums(np.ones((0, 1))), "at least one row"),
     ],
 )
-def test_senseless_input_is_refused(call):
-    with pytest.raises(ValueError):
+def test_senseless_input_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
         call()
 
 

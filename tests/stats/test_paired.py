@@ -244,24 +244,24 @@ def test_folds_at_the_edge():
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "words"),
     [
-        lambda a, b: paired_difference(a, b[:, :-1]),
-        lambda a, b: paired_difference(a[:-1], b, pairing="paired"),
-        lambda a, b: paired_difference(a[0], b[0]),
-        lambda a, b: paired_difference(a * np.nan, b),
-        lambda a, b: paired_difference(a, b, confidence=95),
-        lambda a, b: paired_difference(a[:0], b[:0]),
-        lambda a, b: paired_difference(a[None], b[None]),
-        lambda a, b: paired_difference(a, b).bound("upper", 0.6),
-        lambda a, b: crossed_variance(a[:1], b[:1]),
-        lambda a, b: fold_difference([a], [b]),
-        lambda a, b: fold_difference([a, a], [b]),
-        lambda a, b: fold_difference([a, a], [b, b], train_rows=0),
-        lambda a, b: fold_difference([a, a], [b, b], confidence=1),
-        lambda a, b: fold_difference([a, a], [b, b[:-1]]),
+        (lambda a, b: paired_difference(a, b[:, :-1]), "over the same examples"),
+        (lambda a, b: paired_difference(a[:-1], b, pairing="paired"), "as many on both sides, not 4 and 5"),
+        (lambda a, b: paired_difference(a[0], b[0]), "over the same examples"),
+        (lambda a, b: paired_difference(a * np.nan, b), "finite numbers, and some here are not"),
+        (lambda a, b: paired_difference(a, b, confidence=95), "such as 0.95, not 95"),
+        (lambda a, b: paired_difference(a[:0], b[:0]), "at least one seed and one example"),
+        (lambda a, b: paired_difference(a[None], b[None]), "scores of one model are"),
+        (lambda a, b: paired_difference(a, b).bound("upper", 0.6), "alpha lies between 0 and 0.5, not 0.6"),
+        (lambda a, b: crossed_variance(a[:1], b[:1]), "at least two seeds and two examples"),
+        (lambda a, b: fold_difference([a], [b]), "two folds or more on both sides, not 1 and 1"),
+        (lambda a, b: fold_difference([a, a], [b]), "two folds or more on both sides, not 2 and 1"),
+        (lambda a, b: fold_difference([a, a], [b, b], train_rows=0), "at least one row, not 0"),
+        (lambda a, b: fold_difference([a, a], [b, b], confidence=1), "such as 0.95, not 1"),
+        (lambda a, b: fold_difference([a, a], [b, b[:-1]]), "as many on both sides"),
     ],
 )
-def test_senseless_input_is_refused(call):
-    with pytest.raises(ValueError):
+def test_senseless_input_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
         call(*answers(0))

@@ -149,18 +149,21 @@ def test_results_are_plain_values_and_seeded():
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "words"),
     [
-        lambda: interquartile_mean(np.ones(3)),
-        lambda: interquartile_mean(np.full((2, 2), np.nan)),
-        lambda: interquartile_mean(np.ones((2, 2)), confidence=95),
-        lambda: performance_profile(np.ones((2, 2)), thresholds=[]),
-        lambda: performance_profile(np.ones((2, 2)), thresholds=[1, 1]),
-        lambda: probability_of_improvement(np.ones((2, 2)), np.ones((3, 2))),
-        lambda: normalized_differences(np.ones((2, 2)), np.ones((2, 3))),
-        lambda: normalized_differences(np.ones((2, 2)), np.ones((2, 2))),
+        (lambda: interquartile_mean(np.ones(3)), r"figures are \(sets, seeds\)"),
+        (lambda: interquartile_mean(np.full((2, 2), np.nan)), "finite: a seed that lacks a set"),
+        (lambda: interquartile_mean(np.ones((2, 2)), confidence=95), "such as 0.95, not 95"),
+        (lambda: performance_profile(np.ones((2, 2)), thresholds=[]), "increasing thresholds"),
+        (lambda: performance_profile(np.ones((2, 2)), thresholds=[1, 1]), "increasing thresholds"),
+        (
+            lambda: probability_of_improvement(np.ones((2, 2)), np.ones((3, 2))),
+            "scored on the same sets, not on 2 and 3",
+        ),
+        (lambda: normalized_differences(np.ones((2, 2)), np.ones((2, 3))), r"both depths have scores \(sets, seeds\)"),
+        (lambda: normalized_differences(np.ones((2, 2)), np.ones((2, 2))), "no room for a difference"),
     ],
 )
-def test_senseless_input_is_refused(call):
-    with pytest.raises(ValueError):
+def test_senseless_input_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
         call()

@@ -119,13 +119,16 @@ def test_held_out_size_that_leaves_the_law_is_noticed(jump):
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "words"),
     [
-        lambda: fit_power_law(np.ones(2), sizes=[1, 2]),
-        lambda: fit_power_law(np.ones(3), sizes=[1, 2]),
-        lambda: fit_power_law(np.array([50.0, 60.0, 70.0]), sizes=[1, 2, 4]),
+        (lambda: fit_power_law(np.ones(2), sizes=[1, 2]), "three or more sizes"),
+        (lambda: fit_power_law(np.ones(3), sizes=[1, 2]), "three or more sizes"),
+        (
+            lambda: fit_power_law(np.array([50.0, 60.0, 70.0]), sizes=[1, 2, 4]),
+            "at most 1.0, the ceiling given, not 70",
+        ),
     ],
 )
-def test_senseless_input_is_refused(call):
-    with pytest.raises(ValueError):
+def test_senseless_input_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
         call()

@@ -129,19 +129,19 @@ def test_nothing_is_infinite_where_a_model_is_sure_and_wrong():
 
 
 @pytest.mark.parametrize(
-    ("chances", "labels"),
+    ("chances", "labels", "words"),
     [
-        (np.full((2, 3, 2), 0.5), np.array([0, 1])),
-        (np.full((3, 2), 0.5), np.array([0, 1, 0])),
-        (np.full((1, 0, 2), 0.5), np.array([], dtype=int)),
-        (np.full((1, 2, 2), 0.5), np.array([0, 2])),
-        (np.full((1, 2, 2), 1.5), np.array([0, 1])),
-        (np.full((1, 2, 2), np.nan), np.array([0, 1])),
+        (np.full((2, 3, 2), 0.5), np.array([0, 1]), r"labels \(examples,\) or"),
+        (np.full((3, 2), 0.5), np.array([0, 1, 0]), r"probabilities are \(seeds, examples, classes\)"),
+        (np.full((1, 0, 2), 0.5), np.array([], dtype=int), "probabilities are"),
+        (np.full((1, 2, 2), 0.5), np.array([0, 2]), "a class id lies between 0 and 1"),
+        (np.full((1, 2, 2), 1.5), np.array([0, 1]), "a probability lies between 0 and 1"),
+        (np.full((1, 2, 2), np.nan), np.array([0, 1]), "a probability lies between 0 and 1"),
     ],
 )
 @pytest.mark.parametrize("score", [*ALL, debiased_calibration_errors])
-def test_senseless_input_is_refused(score, chances, labels):
-    with pytest.raises(ValueError):
+def test_senseless_input_is_refused(score, chances, labels, words):
+    with pytest.raises(ValueError, match=words):
         score(chances, labels)
 
 

@@ -110,15 +110,16 @@ def test_trials_of_another_sampler_are_refused():
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "words"),
     [
-        lambda: expected_best(np.array([])),
-        lambda: expected_best(np.array([1.0, np.nan])),
-        lambda: search_curve(np.ones(3), name="x", sampler="random", costs=np.ones(2)),
-        lambda: search_curve(np.ones(3), name="x", sampler="random", costs=-np.ones(3)),
-        lambda: search_curve(np.ones(3), name="x", sampler="random", confidence=95),
+        (lambda: expected_best(np.array([])), "one finite figure a trial"),
+        (lambda: expected_chosen(np.ones(0), np.ones(0)), "one trial or more"),
+        (lambda: expected_best(np.array([1.0, np.nan])), "one finite figure a trial"),
+        (lambda: search_curve(np.ones(3), name="x", sampler="random", costs=np.ones(2)), "costs are 3 figures"),
+        (lambda: search_curve(np.ones(3), name="x", sampler="random", costs=-np.ones(3)), "of 0 or more"),
+        (lambda: search_curve(np.ones(3), name="x", sampler="random", confidence=95), "such as 0.95, not 95"),
     ],
 )
-def test_senseless_input_is_refused(call):
-    with pytest.raises(ValueError):
+def test_senseless_input_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
         call()

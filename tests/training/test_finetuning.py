@@ -356,6 +356,12 @@ def test_an_infinite_weight_stops_the_run_at_its_step(tiny_recipe, tiny_data, mo
     assert not (tmp_path / "checkpoints").exists()  # the mended recipe may start at once
 
 
+def test_scores_of_validation_rows_that_are_no_numbers_stop_the_run(tiny_recipe, tiny_data, monkeypatch):
+    monkeypatch.setattr("textlstm.training.trainer.predict_logits", lambda *_: np.full((30, 2), np.nan))
+    with pytest.raises(NonFiniteLossError, match=r"the scores of the validation rows became nan.*learning rate"):
+        train(tiny_recipe(), tiny_data)
+
+
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_an_absurd_learning_rate_is_named(tiny_recipe, tiny_data, epochs):
     changes = {"training.learning_rate": 1e38, "training.warmup": 0.0, "training.epochs": epochs}

@@ -119,7 +119,8 @@ def commit_once(
         HubError: whether the commit was made is not known, since looking did not work either.
     """
     mark = uuid.uuid4().hex  # tells our commit from another one with the same message
-    for attempt in (1, 2):
+    again = not target.create_pr  # a commit that is not there may be sent once more, a second proposal not
+    while True:
         try:
             made = api.create_commit(
                 operations=operations,
@@ -146,12 +147,12 @@ def commit_once(
             if found is not None:
                 tell("The Hub did not say whether it took the commit; it did.")
                 return found
-            if attempt == 2 or target.create_pr:
+            if not again:
                 raise
+            again = False
             tell("The Hub did not say whether it took the commit; it did not, so it is sent once more.")
         else:
             return Made(cast(str, made.oid), cast(str, made.pr_url or made.commit_url))
-    raise AssertionError("the second attempt returns or raises")
 
 
 def _look_for_commit(api: HfApi, target: Target, mark: str, head: str) -> Made | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from textlstm.errors import DataError, ModelError, first_line
+from textlstm.errors import DataError, ModelError, brief, first_line
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -219,7 +219,7 @@ def text_chunks(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> Iterator[l
         for row, text in enumerate(chunk, start=number * CHUNK_ROWS):
             if not isinstance(text, str):
                 raise DataError(
-                    f"Row {row} was to be a text and is {text!r} ({type(text).__name__}); "
+                    f"Row {row} was to be a text and is {brief(text)} ({type(text).__name__}); "
                     "fill or drop empty rows before tokenization."
                 )
         yield [_utf8(text) for text in chunk]

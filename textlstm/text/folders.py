@@ -129,7 +129,10 @@ def _from_folder(folder: Path, encoding: str | None, drop_bad_rows: bool, notes:
         return _from_classes(folder, encoding, notes)
     if tables := _tables(files):
         return _from_files(tables, encoding, drop_bad_rows, notes)
-    raise DataError(f"{folder} holds neither data files nor one folder of .txt files for each class.")
+    raise DataError(
+        f"{folder} should hold the rows of its split, as data files or as a folder of .txt files for each class, and"
+        " holds neither; put them there, or remove it."
+    )
 
 
 def _tables(files: list[Path]) -> list[Path]:
@@ -181,7 +184,8 @@ def _from_files(paths: list[Path], encoding: str | None, drop_bad_rows: bool, no
         joined = pa.concat_tables(tables, promote_options="permissive") if len(tables) > 1 else tables[0]
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(
-            f"{paths[0].parent}: the parts of a split have columns of different types ({error})."
+            f"{paths[0].parent}: the parts of a split have columns of different types ({error}); write them alike, such"
+            " as all labels as strings."
         ) from error
 
     def place(row: int) -> str:

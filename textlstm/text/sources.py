@@ -176,7 +176,10 @@ def _from_hub(
     if aside:
         notes.append(f"{source}: the splits {', '.join(aside)} were left aside.")
     if not kept:
-        raise DataError(f"{source} has the splits {', '.join(map(str, loaded))}, and none of them is a train split.")
+        raise DataError(
+            f"{source} has the splits {', '.join(map(str, loaded))}, and none of them is a train split; fetch the right"
+            " one to a file, and name that."
+        )
     splits: dict[str, RawSplit] = {}
     for key, dataset in kept.items():
         split = split_of(key) or "train"

@@ -78,7 +78,10 @@ def find_place(source: str) -> Place:
         if parent.is_file() and _is_zip(parent):
             member = path.relative_to(parent).as_posix()
             if member not in _members(parent):
-                raise DataError(f"{parent} holds {', '.join(_members(parent))}, and {member} is none of them.")
+                raise DataError(
+                    f"{parent} holds {', '.join(_members(parent)[:6])}, and {member} is none of them; check the"
+                    " spelling."
+                )
             return Place(source, parent, member)
     hub = _HUB.fullmatch(source)
     if hub is None or source.startswith((".", "/", "~")):

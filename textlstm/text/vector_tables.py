@@ -126,7 +126,8 @@ def _numpy_archive(file: BinaryIO, path: Path, name: str) -> Table:
     words = [array for array in arrays.values() if array.ndim == 1 and array.dtype.kind in "US"]
     if len(matrices) != 1 or len(words) != 1:
         raise DataError(
-            f"{name} should hold one matrix of vectors and one array of words, and holds {', '.join(arrays) or 'none'}."
+            f"{name} should hold one matrix of vectors and one array of words, and holds {', '.join(arrays) or 'none'};"
+            " save these two alone."
         )
     return _checked(Table(name, "numpy archive", matrices[0], [str(word) for word in words[0].astype(str)]))
 
@@ -285,7 +286,7 @@ def _checked(table: Table) -> Table:
     if table.rows.ndim != 2 or table.rows.dtype.kind not in "fu":
         raise DataError(
             f"{table.name} should hold a matrix of floating-point numbers, (words, width), and holds"
-            f" {table.rows.dtype} of shape {table.rows.shape}."
+            f" {table.rows.dtype} of shape {table.rows.shape}; save them so."
         )
     if isinstance(table.vocabulary, list) and len(table.vocabulary) != len(table.rows):
         raise DataError(

@@ -41,7 +41,9 @@ def kind_of(folder: Path) -> Kind:
     try:
         config = json.loads(path.read_text("utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelError(f"{path} should be a model's settings as JSON and is damaged ({error}).") from None
+        raise ModelError(
+            f"{path} should be a model's settings as JSON and is damaged ({error}); copy it again."
+        ) from None
     if config.get("model_type") == "textlstm":
         return "textlstm"
     named = config.get("architectures") or []

@@ -1,0 +1,17 @@
+"""What every sentence of an error must be like, for the tables of errors."""
+
+import pytest
+
+from textlstm.errors import TextLSTMError
+
+
+def see(call, *parts, exit_code=2):
+    """The sentence names each part, can be shown, ends, and belongs to an error of the input (or of a run)."""
+    with pytest.raises(TextLSTMError) as caught:
+        call()
+    said = str(caught.value)
+    assert caught.value.exit_code == exit_code
+    assert [part for part in parts if part not in said] == [], said
+    assert said.rstrip().endswith((".", "?")) or "\n" in said, said
+    assert len(said.split()) >= 6
+    assert "Traceback" not in said and " object at 0x" not in said
