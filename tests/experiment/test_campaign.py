@@ -1,19 +1,21 @@
 """A recipe from its data to a full folder: what is refused before training, and what must not cost the report."""
 
 import threading
-from dataclasses import fields
+import time
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from textlstm.errors import DataError, ModelError, RecipeError, RunFolderError
 from textlstm.experiment import campaign as campaigns
-from textlstm.experiment.baselines import read_baselines
-from textlstm.experiment.campaign import Campaign, Listener, conduct, prepare_campaign, refuse_other_runs
+from textlstm.experiment.baselines import BASELINES_FOLDER, read_baselines
+from textlstm.experiment.campaign import Campaign, Listener, conduct, prepare_campaign, refuse_other_runs, run_recipe
 from textlstm.experiment.dry_run import describe_plan, explain_plan
 from textlstm.experiment.executors import serial
 from textlstm.experiment.grid import plan_cells
 from textlstm.experiment.kept_texts import TEXTS_FILE, read_test_texts
+from textlstm.experiment.locks import CellLocks
 from textlstm.experiment.openings import count_openings
 from textlstm.experiment.plan import data_facts, read_plan
 from textlstm.experiment.tuned import TUNED_FILE
@@ -192,6 +194,11 @@ def test_what_a_grid_cannot_score_is_refused_in_one_sentence(tmp_path, tiny_reci
         prepare_campaign(tiny_recipe({**source, "data.score_test": False}))
     with pytest.raises(DataError, match="2 or more labeled test rows"):
         prepare_campaign(tiny_recipe({**source, "data.test": write_rows(tmp_path / "test.csv", 1)}))
+    tested = {**source, "data.test": write_rows(tmp_path / "test.csv", 9)}
+    with pytest.raises(DataError, match=r"has one of its own with labels; leave grid\.folds out"):
+        prepare_campaign(tiny_recipe({**tested, "grid.folds": 2}))
+    with pytest.raises(DataError, match="30 rows was asked for, and 20 are left for training in each of the 2 folds"):
+        prepare_campaign(tiny_recipe({**source, "grid.folds": 2, "grid.sizes": [30]}))
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(RecipeError, match="torchrun has started 2"):
         prepare_campaign(tiny_recipe(source))
@@ -210,3 +217,48 @@ def test_sizes_that_a_search_cannot_have_are_named(tmp_path, tiny_recipe, go, to
     report = describe_plan(made.recipe, made.cells, made.facts)
     assert note in explain_plan(report)
     assert np.isfinite(report.minutes)
+
+
+def test_a_recipe_is_run_from_python_and_goes_on_with_what_is_finished(tmp_path, tiny_recipe, monkeypatch):
+    monkeypatch.setattr("textlstm.experiment.costs._REPEATS", 2)
+    grid = {"grid.layers": [1, 2], "grid.sizes": [20], "grid.baselines": ["majority"], "training.epochs": 1}
+    recipe = tiny_recipe({"data.source": write_rows(tmp_path / "train.csv", 40), **grid})
+    (tmp_path / "mine.yaml").write_text(recipe.to_yaml())
+    runs = tmp_path / "runs"
+    swept = run_recipe(tmp_path / "mine.yaml", runs, workers=0)
+    assert [run.cell["layers"] for run in swept.runs] == [1, 2] and swept.failures == []
+    assert read_plan(runs).command == f"textlstm run {tmp_path / 'mine.yaml'} --out {runs}"
+    assert read_plan(runs).as_recipe() == recipe
+    assert (runs / "cost.json").exists()
+    written = {path: path.stat().st_mtime_ns for path in runs.rglob("result.json")}
+    again = run_recipe(recipe, str(runs))  # as many workers as fit; none has anything to do
+    assert again.runs == swept.runs
+    assert {path: path.stat().st_mtime_ns for path in runs.rglob("result.json")} == written
+
+
+def test_baselines_that_another_driver_is_at_are_waited_for(tmp_path, go, told, tiny_recipe, monkeypatch):
+    monkeypatch.setattr(campaigns, "_POLL_SECONDS", 0.02)
+    recipe = tiny_recipe({"grid.baselines": ["majority"]})
+    with CellLocks() as other:
+        other.take(tmp_path / BASELINES_FOLDER)
+        thread = threading.Thread(target=go, args=(recipe, tmp_path))
+        thread.start()
+        while not told and thread.is_alive():
+            time.sleep(0.01)
+        time.sleep(0.1)  # some more looks
+        assert not read_baselines(tmp_path)
+    thread.join(60)
+    assert told == ["Waiting for the baselines and costs, which another process is at."]
+    assert len(read_baselines(tmp_path)) == 1
+
+
+def test_what_a_plan_leaves_out_is_said_before_anything_is_run(tmp_path, tiny_recipe, tiny_data, told):
+    made = replace(campaign_of(tiny_recipe(), tiny_data), notes=["Something is left out."], cells=[])
+    words = {field.name: lambda *_: None for field in fields(Listener)}
+    listener = Listener(**{**words, "say": told.append})
+    assert conduct(made, tmp_path, executor=serial, command="x", listener=listener).runs == []
+    assert told == ["Something is left out."]
+
+
+def test_of_texts_that_were_not_kept_there_are_none(tmp_path):
+    assert read_test_texts(tmp_path, {0}) == {}

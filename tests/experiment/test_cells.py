@@ -1,5 +1,7 @@
 """Real cells on tiny data: written down, paired over depths, and the same whether or not the grid was interrupted."""
 
+import pickle
+
 import pytest
 
 import textlstm.training.preparation as preparation
@@ -9,7 +11,8 @@ from textlstm.experiment.grid import plan_cells
 from textlstm.experiment.openings import count_openings
 from textlstm.experiment.runs import read_runs
 from textlstm.experiment.sweep import run_grid
-from textlstm.results import read_predictions
+from textlstm.results import read_predictions, read_run
+from textlstm.training.finetuning import train
 
 GRID = {"grid.layers": [1, 2], "grid.sizes": [20, "full"], "training.epochs": 1}
 
@@ -92,3 +95,36 @@ def test_a_run_that_is_cut_off_counts_as_a_look_at_the_test_split_and_a_trial_do
         with pytest.raises(KeyboardInterrupt):
             run_cell(cell, tmp_path / cell.path)
         assert count_openings(tmp_path) == int(scored)
+
+
+def test_on_this_machine_a_path_travels_and_elsewhere_the_data(tmp_path, tiny_recipe, tiny_data):
+    (cell,) = plan_cells(tiny_recipe({"grid.layers": [2], "grid.sizes": [20], "training.epochs": 1}))
+    with TrainCell(tiny_data, root=tmp_path) as here:
+        ours = here(cell, tmp_path / "ours")
+        sent = pickle.dumps(here)
+        assert len(sent) < 1000
+        worker = pickle.loads(sent)  # noqa: S301 - our own
+        theirs = worker(cell, tmp_path / "theirs")
+        assert worker(cell, tmp_path / "again").metrics == theirs.metrics
+        far = pickle.loads(pickle.dumps(here.with_data()))  # noqa: S301 - our own
+    assert count_openings(tmp_path) == 3  # this process and the worker twice
+    elsewhere = far(cell, tmp_path / "elsewhere")  # the files of this machine are gone by now
+    assert count_openings(tmp_path) == 3
+    here.arrived(cell, elsewhere)
+    here.arrived(cell, elsewhere.model_copy(update={"metrics": {"train": elsewhere.metrics["train"]}}))
+    assert count_openings(tmp_path) == 4
+    assert figures([theirs]) == figures([elsewhere]) == figures([ours])
+    for name in ("theirs", "elsewhere"):
+        assert read_predictions(tmp_path / name, "test") == read_predictions(tmp_path / "ours", "test")
+
+
+def test_who_wants_more_than_scores_may_train_by_himself(tmp_path, tiny_recipe, tiny_data):
+    def train_and_keep(recipe, prepared, folder):
+        trained = train(recipe, prepared=prepared)
+        (folder / "notes.txt").write_text(trained.run.name)
+        return trained
+
+    (cell,) = plan_cells(tiny_recipe({"training.epochs": 1}))
+    run = TrainCell(tiny_data, train_one=train_and_keep)(cell, tmp_path / "run")
+    assert read_run(tmp_path / "run") == run
+    assert (tmp_path / "run" / "notes.txt").read_text() == "tiny"

@@ -46,3 +46,22 @@ def test_work_grows_with_depth_and_size(tiny_recipe):
 def test_a_seed_below_zero_is_refused(tiny_recipe):
     with pytest.raises(RecipeError, match="seed"):
         plan_cells(tiny_recipe({"grid.seeds": [-1]}))
+
+
+def test_a_grid_without_an_end_is_refused_before_it_is_laid_out(tiny_recipe):
+    endless = tiny_recipe({"grid.layers": list(range(1, 1001)), "grid.seeds": 1000})
+    with pytest.raises(RecipeError, match=r"A grid has [\d,]+ runs at most, and the axes of tiny make 1,000,000"):
+        plan_cells(endless)
+
+
+def test_a_baseline_takes_the_first_of_several_widths(tiny_recipe):
+    changes = {"model.hidden_size": [12, 8], "model.num_layers": 2, "grid.layers": [2], "grid.baselines": ["bag"]}
+    (bag,) = (cell for cell in plan_cells(tiny_recipe(changes)) if "baseline" in cell.others)
+    assert (bag.layers, bag.recipe.model.hidden_size) == (0, 12)
+
+
+def test_a_value_that_is_too_long_for_a_folder_is_cut_and_told_apart(tiny_recipe):
+    long = ["x" * 300 + end for end in ("a", "b")]
+    cells = plan_cells(tiny_recipe({"grid": {"embeddings.source": long}}))
+    assert len({cell.path for cell in cells}) == 2
+    assert all(len(part) < 200 for cell in cells for part in cell.path.parts)

@@ -2,15 +2,17 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
-from textlstm.experiment.locks import LOCK_FILE, CellLocks, Holder
+from textlstm.experiment.locks import LOCK_FILE, TAKEOVER_FILE, CellLocks, Holder
 
 
 @pytest.fixture
@@ -120,6 +122,44 @@ def test_a_clock_that_is_put_back_or_on_neither_keeps_a_dead_lock_nor_a_living_o
             assert not locks.take(cell)
             os.utime(cell / LOCK_FILE, (time.time() - number / 1e3,) * 2)
             time.sleep(0.1)
+
+
+def test_without_locks_of_the_system_a_takeover_waits_for_another_and_not_for_a_dead_one(cell, monkeypatch):
+    monkeypatch.setattr("textlstm.experiment.locks.fcntl", None)
+    leave(cell, ELSEWHERE, silent=100)
+    takeover = cell / TAKEOVER_FILE
+    takeover.touch()
+    with CellLocks() as locks:
+        assert not locks.take(cell)  # another driver is just taking it over
+        assert takeover.exists()
+        os.utime(takeover, (time.time() - 100,) * 2)  # it was killed while it did
+        assert not locks.take(cell)
+        assert not takeover.exists()
+        assert locks.take(cell)
+
+
+def test_where_the_system_tells_nothing_of_processes_their_life_is_all_that_counts(cell, monkeypatch):
+    monkeypatch.setattr("textlstm.experiment.locks.Path", Elsewhere)
+    alive = Holder.here()
+    assert (alive.started, alive.machine) == ("running", socket.gethostname())
+    assert not alive.is_dead()
+    assert replace(alive, pid=dead_pid()).is_dead()
+    monkeypatch.setattr(os, "kill", not_permitted)
+    assert not replace(alive, pid=1).is_dead()
+
+
+class Elsewhere(type(Path())):
+    """Paths of a system that has no /proc."""
+
+    def read_text(self, *_):
+        raise FileNotFoundError(self)
+
+    def exists(self):
+        return not str(self).startswith("/proc") and super().exists()
+
+
+def not_permitted(pid, signal):
+    raise PermissionError(pid)
 
 
 @pytest.mark.parametrize("flock", [True, False])

@@ -114,3 +114,31 @@ def test_a_torch_that_does_not_load_is_told_and_the_rest_too(home, monkeypatch):
 def test_more_threads_than_processors_are_a_problem():
     _, problems = torch_state(0)
     assert any("where 0 processors may be used" in problem for problem in problems)
+
+
+def test_a_system_that_tells_little_is_no_reason_to_fail(home, monkeypatch):
+    read = Path.read_text
+
+    def reticent(self, *arguments, **options):
+        if str(self).startswith(("/proc", "/sys")):
+            raise FileNotFoundError(self)
+        return read(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "read_text", reticent)
+    facts, _ = machine.examine()
+    assert facts["machine"]["container or job limit"] == "none seen"
+    assert facts["machine"]["memory free for us"] == "not told by the system"
+    assert machine._version("no-such-package") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [("max\n", "none seen"), ("1073741824\n", "1.0 GiB"), (f"{2**63}\n", "none seen")]
+)
+def test_the_limit_of_a_container_is_told(home, monkeypatch, words, told):
+    read = Path.read_text
+
+    def contained(self, *arguments, **options):
+        return words if str(self).startswith("/sys/fs/cgroup/memory") else read(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "read_text", contained)
+    assert machine.examine()[0]["machine"]["container or job limit"] == told

@@ -15,7 +15,7 @@ from textlstm.errors import DataError, RecipeError, RunFolderError
 from textlstm.experiment.cells import TrainCell
 from textlstm.experiment.grid import plan_cells
 from textlstm.experiment.rerun import prepare_rerun, rerun
-from textlstm.experiment.rerun_comparison import compare_rerun
+from textlstm.experiment.rerun_comparison import Rerun, SplitComparison, compare_rerun
 from textlstm.results import PREDICTIONS_FILE, RESULT_FILE, read_run
 from textlstm.text.protocol import load_recipe_data, with_test_split
 from textlstm.training.finetuning import train_into
@@ -177,3 +177,45 @@ def test_a_folder_of_several_runs_names_one_of_them(place, tmp_path):
         prepare_rerun(place)
     with pytest.raises(RunFolderError, match="was not run to its end"):
         prepare_rerun(tmp_path)
+
+
+def test_data_that_was_in_memory_is_to_be_named(tmp_path, tiny_recipe, tiny_data):
+    recipe = tiny_recipe({"data.source": "data in memory", "training.epochs": 1})
+    train_into(tmp_path / "run", recipe, tiny_data)
+    with pytest.raises(
+        DataError, match="was trained on data in memory, which is gone; write it to a file, and name it"
+    ):
+        prepare_rerun(tmp_path / "run")
+
+
+def test_another_encoder_is_refused(place, tmp_path, tiny_recipe):
+    shutil.copytree(place / "model", tmp_path / "encoder")
+    changes = {"data.source": str(place / "train.csv"), "transfer.encoder": str(tmp_path / "encoder")}
+    train_into(tmp_path / "run", tiny_recipe({**changes, "training.epochs": 1, "model.num_layers": 2}))
+    assert rerun(prepare_rerun(tmp_path / "run")).verdict == "bit-equal"
+    weights = tmp_path / "encoder" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(DataError, match="takes the same encoder, and the content had the digest"):
+        prepare_rerun(tmp_path / "run")
+
+
+def test_whatever_differs_is_said_in_a_line_of_its_own():
+    split = SplitComparison(rows=30, accuracy=(0.9, 0.8))
+    found = Rerun(
+        verdict="different",
+        run="runs/x",
+        splits={"test": split},
+        metrics_equal=False,
+        history_equal=False,
+        weights_equal=False,
+        best_epoch=(2, 3),
+        changed={},
+    )
+    assert found.describe() == [
+        "different: the repetition ended elsewhere",
+        "  test: other rows or labels than the 30 of before; accuracy 90.00 %, now 80.00 %",
+        "  chosen epoch: 2 before, 3 now",
+        "  the records of the epochs (losses, rates, gradient norms) are not all the same",
+        "  stored weights: other numbers",
+        "  no version and no fact of the machine that a run records differs",
+    ]

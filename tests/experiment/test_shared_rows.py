@@ -92,6 +92,36 @@ def test_shared_rows_are_the_rows_that_preparing_gives(tmp_path, tiny_recipe, ti
     check_same(shared.prepared(recipe, prepare), prepare(recipe, tiny_data))
 
 
+def test_pretrained_vectors_are_shared_too(tmp_path, tiny_recipe, tiny_data):
+    (tmp_path / "words.vec").write_text("good 1 2 3\nbad -1 0 2\nfilm 0 0 1\n")
+    (tmp_path / "rows").mkdir()
+    recipe = tiny_recipe({"embeddings.source": str(tmp_path / "words.vec"), "model.embedding_size": 3})
+    shared = MappedRows.share(tiny_data, tmp_path / "rows")
+    ours, theirs = shared.prepared(recipe, prepare), prepare(recipe, tiny_data)
+    check_same(ours, theirs)
+    assert np.array_equal(ours.vectors.rows, theirs.vectors.rows)
+    assert (ours.vectors.digest, ours.vectors.notes) == (theirs.vectors.digest, theirs.vectors.notes)
+    assert isinstance(ours.vectors.rows, np.memmap)
+
+
+@pytest.mark.parametrize("fcntl", [True, False])
+def test_of_several_processes_one_makes_the_rows(tmp_path, tiny_recipe, tiny_data, monkeypatch, fcntl):
+    """Where files cannot be locked two may make them; the first to finish stay, and both get the same."""
+    if not fcntl:
+        monkeypatch.setattr("textlstm.experiment.shared_rows.fcntl", None)
+    shared, recipe, made = MappedRows.share(tiny_data, tmp_path), tiny_recipe(), []
+
+    def slow(*arguments):
+        made.append(arguments)
+        if len(made) == 1 and not fcntl:  # meanwhile another one begins and ends
+            check_same(MappedRows(tmp_path).prepared(recipe, slow), prepare(recipe, tiny_data))
+        return prepare(*arguments)
+
+    check_same(shared.prepared(recipe, slow), prepare(recipe, tiny_data))
+    check_same(MappedRows(tmp_path).prepared(recipe, slow), prepare(recipe, tiny_data))
+    assert len(made) == (1 if fcntl else 2)
+
+
 @pytest.mark.parametrize("taught", [False, True])
 def test_further_rows_are_shared_too(tmp_path, tiny_recipe, tiny_data, taught):
     changes = {"augmentation.copies": 2, "augmentation.rules": ["swap", "ngrams"], "data.size": 20}
@@ -188,12 +218,15 @@ def test_what_changes_rows_changes_their_name_and_nothing_else_does(tiny_recipe)
             {"augmentation.copies": 2, "augmentation.strength": 0.2},
             {"distillation.teacher": "t"},
             {"distillation.teacher": "u"},
+            {"embeddings.source": "words.vec"},
+            {"embeddings.source": "words.vec", "model.embedding_size": 9},
+            {"transfer.encoder": "encoder"},
         )
     ]
     assert len(set(names)) == len(names)
     assert rows_key(tiny_recipe({"model.num_layers": 3, "training.epochs": 9})) == names[0]
     taught = {"distillation.teacher": "t", "distillation.hard_weight": 0.1, "distillation.temperature": 4.0}
-    assert rows_key(tiny_recipe(taught)) == names[-2]
+    assert rows_key(tiny_recipe(taught)) == names[7]
 
 
 @pytest.mark.slow

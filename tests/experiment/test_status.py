@@ -19,6 +19,7 @@ from textlstm.experiment.openings import note_opening
 from textlstm.experiment.plan import make_plan, write_plan
 from textlstm.experiment.status import format_status, sweep_status
 from textlstm.experiment.sweep import run_grid
+from textlstm.text.datasets import load_data
 
 RECIPE = fast_recipe(layers=3, seeds=2)
 
@@ -116,3 +117,25 @@ def test_a_result_wins_over_what_a_killed_driver_left_beside_it(tmp_path, cells)
 def test_a_folder_without_a_plan_is_said(tmp_path):
     with pytest.raises(RunFolderError, match=r"plan\.json"):
         sweep_status(tmp_path / "nowhere")
+
+
+def test_many_failures_are_counted_and_a_damaged_result_is_done_as_far_as_one_sees(tmp_path, cells):
+    wide = fast_recipe(layers=20, seeds=1)
+    planned = plan_cells(wide)
+    plan = make_plan(wide, load_data((["a", "b"], ["x", "y"])), DataFacts(), planned, command="textlstm run wide")
+    write_plan(tmp_path, plan)
+    for cell in planned[1:]:
+        write_failure(tmp_path / cell.path, Failure("error", "it broke", attempts=1))
+    (tmp_path / planned[0].path).mkdir(parents=True)
+    (tmp_path / planned[0].path / "result.json").write_text("{")
+    status = sweep_status(tmp_path)
+    assert counts(status) == (1, 0, 19, 0)
+    assert "error after 1 try: it broke" in format_status(status)
+    assert "  and 7 more" in format_status(status).splitlines()
+    (tmp_path / planned[0].path / "result.json").unlink()
+    assert sweep_status(tmp_path).remaining_minutes is None
+
+
+def test_days_of_work_are_told_in_hours(tmp_path, cells):
+    finish(tmp_path, cells[:1], seconds=36_000)
+    assert "one worker would need about 110.0 hours more" in format_status(sweep_status(tmp_path))

@@ -156,3 +156,30 @@ def test_two_real_trials(tmp_path):
     result = tune(RECIPE.override(fixed), DATA, tmp_path, fixed=fixed, limits=Limits(trials=2, max_layers=1))
     assert [trial.outcome for trial in result.trials] == ["finished"] * 2
     assert 0 < result.winner.log_loss < 5
+
+
+def test_a_limit_that_nothing_meets_ends_the_search(fake, tmp_path, monkeypatch):
+    monkeypatch.setattr("textlstm.experiment.tuning._OVER_LIMIT", 4)
+    with pytest.raises(RecipeError, match=r"4 suggestions in a row were beyond the limits, the last with .*--max-mb"):
+        tune(RECIPE, DATA, tmp_path, limits=Limits(trials=2, max_mb=1e-4))
+    assert fake == []
+
+
+def test_rows_that_the_user_keeps_out_are_those_that_judge(fake, tmp_path):
+    own = RECIPE.override({"data.size": 40, "data.holdout": 0.5})
+    result = tune(own, DATA, tmp_path, limits=Limits(trials=1))
+    assert (result.judged_by, result.rows) == ("log loss on holdout rows", 20)
+
+
+def test_accuracy_is_raised_where_it_chooses(fake, tmp_path):
+    result = tune(RECIPE.override({"training.choose_by": "accuracy"}), DATA, tmp_path, limits=Limits(trials=4))
+    assert result.judged_by == "accuracy on validation rows"
+    finished = [trial for trial in result.trials if trial.outcome == "finished"]
+    assert result.winner.accuracy == max(trial.accuracy for trial in finished)
+
+
+def test_a_search_of_which_everything_is_given_is_refused(fake, tmp_path):
+    first = tune(RECIPE, DATA, tmp_path / "a", limits=Limits(trials=1, max_layers=1))
+    given_all = {**first.trials[0].settings, "model.num_layers": 1}
+    with pytest.raises(RecipeError, match="A search varies what is not given, and every setting is given"):
+        tune(RECIPE.override(given_all), DATA, tmp_path / "b", fixed=given_all, limits=Limits(trials=1, max_layers=1))

@@ -166,18 +166,15 @@ def _numbered(data: TextData) -> TextData:
 
 def _drawn(data: TextData, numbers: np.ndarray) -> Split:
     """Find drawn rows again, by the numbers of `_numbered`; their texts stay where they are."""
-    start = 0
-    for split in data.splits.values():
-        if start <= numbers[0] < start + len(split):
-            places = numbers - start
-            if np.array_equal(places, np.arange(len(split))):
-                return split
-            # Not a copy of the texts but places in them; whoever reads the texts gets strings all the same.
-            whole = split.texts.combine_chunks() if isinstance(split.texts, pa.ChunkedArray) else split.texts
-            texts = pa.DictionaryArray.from_arrays(pa.array(places, pa.int64()), whole)
-            return Split(texts, None if split.labels is None else split.labels[places], split.rows[places])
-        start += len(split)
-    raise IndexError(int(numbers[0]))
+    starts = np.cumsum([0, *map(len, data.splits.values())])
+    which = int(np.searchsorted(starts, numbers[0], side="right")) - 1
+    split, places = list(data.splits.values())[which], numbers - starts[which]
+    if np.array_equal(places, np.arange(len(split))):
+        return split
+    # Not a copy of the texts but places in them; whoever reads the texts gets strings all the same.
+    whole = split.texts.combine_chunks() if isinstance(split.texts, pa.ChunkedArray) else split.texts
+    texts = pa.DictionaryArray.from_arrays(pa.array(places, pa.int64()), whole)
+    return Split(texts, None if split.labels is None else split.labels[places], split.rows[places])
 
 
 def _write_prepared(prepared: Prepared, folder: Path) -> None:
