@@ -6,8 +6,10 @@ import pytest
 
 from textlstm.errors import RunFolderError
 from textlstm.experiment.runs import finished_run, read_runs
+from textlstm.inference.model_files import weights_digest
 from textlstm.recipe_files import load_recipe
 from textlstm.results import RESULT_FILE, read_predictions, read_run, write_run
+from textlstm.text.vectors import source_digest
 
 
 def written(folder, recipe, make_run, make_predictions, **options):
@@ -100,6 +102,42 @@ def test_other_data_is_refused(tmp_path, tiny_recipe, make_run, make_predictions
         finished_run(tmp_path, tiny_recipe(), data_fingerprint="b" * 16)
 
 
+def with_use(run, **use):
+    return run.model_copy(update={"data": run.data.model_copy(update=use)})
+
+
+def test_other_vectors_are_refused_and_absent_ones_are_not_missed(tmp_path, tiny_recipe, make_run, make_predictions):
+    path = tmp_path / "words.vec"
+    path.write_text("good 1 2\nbad 3 4\n")
+    recipe = tiny_recipe({"embeddings.source": str(path), "model.embedding_size": 2})
+    run = with_use(make_run(recipe), vectors=source_digest(str(path)))
+    write_run(tmp_path / "run", run, make_predictions(), recipe.to_yaml())
+    same = {"data_fingerprint": run.data.fingerprint}
+    assert finished_run(tmp_path / "run", recipe, **same) == run
+    path.write_text("good 1 2\nbad 3 5\n")
+    with pytest.raises(RunFolderError, match=rf"from other vectors: .*words\.vec had the content {run.data.vectors}"):
+        finished_run(tmp_path / "run", recipe, **same)
+    assert finished_run(tmp_path / "run", recipe) == run  # nothing is compared where the data is not known
+    path.unlink()
+    assert finished_run(tmp_path / "run", recipe, **same) == run
+
+
+def test_another_encoder_is_refused_and_an_absent_one_is_not_missed(tmp_path, tiny_recipe, make_run, make_predictions):
+    weights = tmp_path / "encoder" / "model.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"weights")
+    recipe = tiny_recipe({"transfer.encoder": str(weights.parent)})
+    run = with_use(make_run(recipe), encoder=weights_digest(weights.parent))
+    write_run(tmp_path / "run", run, make_predictions(), recipe.to_yaml())
+    same = {"data_fingerprint": run.data.fingerprint}
+    assert finished_run(tmp_path / "run", recipe, **same) == run
+    weights.write_bytes(b"others")
+    with pytest.raises(RunFolderError, match=rf"from another encoder: .* had the weights {run.data.encoder} and has"):
+        finished_run(tmp_path / "run", recipe, **same)
+    weights.unlink()
+    assert finished_run(tmp_path / "run", recipe, **same) == run
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"name": "x"}', b"\xff\xfe", b"null"])
 def test_a_damaged_result_is_said(tmp_path, tiny_recipe, content):
     (tmp_path / RESULT_FILE).write_bytes(content)
@@ -118,7 +156,7 @@ def test_runs_are_read_in_the_order_of_layers_size_and_seed(tmp_path, tiny_recip
     (tmp_path / "any 0" / "notes.txt").write_text("mine")
     (tmp_path / "unfinished").mkdir()
     (tmp_path / "unfinished" / "result.json.partial").write_text("{")
-    found = [tuple(run.cell.values()) for run in read_runs(tmp_path)]
+    found = [tuple(run.cell.values()) for run in read_runs(str(tmp_path))]
     assert found == [(1, 50, 2), (1, 50, 11), (1, 500, 0), (1, "full", 0), (2, 50, 0), (2, 50, 1), (10, 50, 0)]
 
 

@@ -19,7 +19,7 @@ from textlstm.experiment.controls import CONTROL_WORDS
 from textlstm.experiment.openings import count_openings
 
 
-def compare_runs(folder: Path) -> Comparison:
+def compare_runs(folder: str | Path) -> Comparison:
     """Work out a comparison from the runs that are finished so far.
 
     Args:
@@ -31,7 +31,7 @@ def compare_runs(folder: Path) -> Comparison:
     Raises:
         RunFolderError: there is no plan or no finished run, or one is damaged.
     """
-    return _compare(read_grid(folder))
+    return _compare(read_grid(Path(folder)))
 
 
 def write_comparison(folder: Path) -> Comparison:

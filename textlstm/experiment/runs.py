@@ -80,7 +80,7 @@ def _check_encoder(run: Run, recipe: Recipe, folder: Path) -> None:
         )
 
 
-def read_runs(folder: Path) -> list[Run]:
+def read_runs(folder: str | Path) -> list[Run]:
     """Read all finished runs below a folder.
 
     Args:
@@ -92,7 +92,7 @@ def read_runs(folder: Path) -> list[Run]:
     Raises:
         RunFolderError: there is none, or one is damaged.
     """
-    runs = [read_run(path.parent) for path in folder.rglob(RESULT_FILE)]
+    runs = [read_run(path.parent) for path in Path(folder).rglob(RESULT_FILE)]
     if not runs:
         raise RunFolderError(
             f"A folder of runs has {RESULT_FILE} files below it, and {folder} has none; run a recipe into it first."
