@@ -86,7 +86,7 @@ def run_grid(
         workers: runs at a time; chosen by the machine when None.
         ray_address: of a cluster, or `local`.
         dry_run: print the plan, and run nothing.
-        as_json: print `summary.json` instead of tables.
+        as_json: print `summary.json`, or the plan of a dry run, instead of tables.
         quiet: show no progress.
         loaded: the data, where it has been read already.
         own: whether the recipe was made here, so that it is kept in the folder.
@@ -113,7 +113,7 @@ def run_grid(
         check_vectors(cell.recipe for cell in campaign.cells)
         if dry_run:
             progress.bar.stop()
-            _show_plan(campaign, folder, workers)
+            _show_plan(campaign, folder, workers, as_json=as_json)
             return
         refuse_other_runs(campaign, folder)
         if own:
@@ -195,8 +195,11 @@ def _executor(
     return Processes(workers, ahead)
 
 
-def _show_plan(campaign: Campaign, folder: Path, workers: int | None) -> None:
+def _show_plan(campaign: Campaign, folder: Path, workers: int | None, *, as_json: bool) -> None:
     """Print what a grid would run."""
+    import json
+    from dataclasses import asdict
+
     from textlstm.cli_progress import print_table
     from textlstm.experiment.capacity import workers_for
     from textlstm.experiment.dry_run import describe_plan, explain_plan, plan_table
@@ -209,6 +212,9 @@ def _show_plan(campaign: Campaign, folder: Path, workers: int | None) -> None:
         workers=workers_for(campaign.recipe, campaign.cells, campaign.facts)[0] if workers is None else max(1, workers),
         data_fingerprint=campaign.data.fingerprint,
     )
+    if as_json:
+        typer.echo(json.dumps(asdict(report), indent=1, ensure_ascii=False))
+        return
     print_table(plan_table(report, title=campaign.recipe.name))
     typer.echo(explain_plan(report))
 

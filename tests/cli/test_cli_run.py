@@ -81,6 +81,7 @@ def test_a_recipe_that_is_not_there_is_answered_with_the_nearest(fail):
 def test_a_diverging_run_exits_with_1_and_names_its_step(folder, tmp_path, fail):
     changes = ["--set", "training.learning_rate=1e38", "--set", "training.warmup=0"]
     said = fail(1, "run", folder / "mine.yaml", "--out", tmp_path / "runs", "--workers", "0", *changes)
+    assert "All 4 runs failed; the first: " in said
     assert "at step " in said
     assert "lower training.learning_rate" in said
 
@@ -175,6 +176,9 @@ def test_a_failed_cell_is_told_and_the_others_are_reported(folder, tmp_path, inv
 def test_a_dry_run_counts_and_writes_nothing(folder, tmp_path, succeed):
     said = succeed("run", folder / "mine.yaml", "--out", tmp_path / "runs", "--dry-run").out
     assert "4 cells" in said
+    plan = json.loads(succeed("run", folder / "mine.yaml", "--out", tmp_path / "runs", "--dry-run", "--json").out)
+    assert (plan["runs"], plan["finished"]) == (4, 0)
+    assert [(row["layers"], row["cells"]) for row in plan["rows"]] == [(n, {"20": 1, "full": 1}) for n in (1, 2)]
     assert not (tmp_path / "runs").exists()
 
 
