@@ -55,7 +55,9 @@ def elsewhere(path: str) -> str:
 
 
 def gallery() -> dict[str, str | bytes]:
-    """Write the report of each pack of committed figures, by the package's own writer."""
+    """Write the report of each pack of committed figures, and a look inside the stored model, by the package itself."""
+    from textlstm.analysis.diagnostics.inspection import inspect_model
+    from textlstm.analysis.diagnostics.inspection_page import write_inspection
     from textlstm.analysis.report import REPORT_FILE, write_report
     from textlstm.analysis.summary import read_summary
 
@@ -67,6 +69,10 @@ def gallery() -> dict[str, str | bytes]:
             for path in write_report(read_summary(pack), Path(place)):
                 if path.name == REPORT_FILE or path.suffix in (".svg", ".png"):
                     found[f"gallery/{pack.name}/{path.relative_to(place)}"] = path.read_bytes()
+    model = max((ROOT / "tests" / "release" / "stored").iterdir())
+    with tempfile.TemporaryDirectory() as place:
+        page, *_ = write_inspection(inspect_model(model, "pydocs", quick=True, device="cpu"), Path(place))
+        found["gallery/inspect.html"] = page.read_bytes()
     return found
 
 
