@@ -44,7 +44,9 @@ def commands():
 def mentions():
     """Commands in the middle of a sentence, which may leave out what they work on."""
     found = {" ".join(words.split()): page.name for page in PAGES for words in INLINE.findall(page.read_text("utf-8"))}
-    return [pytest.param(shlex.split(words), id=f"{page}: {words}") for words, page in found.items()]
+    return [
+        pytest.param(shlex.split(re.split("[<>|]", words)[0]), id=f"{page}: {words}") for words, page in found.items()
+    ]
 
 
 def parsed(words):

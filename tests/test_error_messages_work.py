@@ -372,6 +372,8 @@ def anew(module):
 @pytest.mark.parametrize("what", ABSENT)
 def test_what_is_not_installed_is_named_with_its_extra(what, monkeypatch):
     package, extra, call = ABSENT[what]
+    for name in [name for name in sys.modules if name.startswith(f"{package}.")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError) as caught:
         call()
