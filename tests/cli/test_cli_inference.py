@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+import time
 
 import pyarrow as pa
 import pytest
 
+from textlstm.cli_progress import PredictProgress
 from textlstm.results import read_run
 from textlstm.text.reading import read_batches
 
@@ -179,3 +181,16 @@ def test_device_is_where_to_compute(invoke, fail, model, folder):
         shown = invoke(command, "--help").out
         assert "where to compute" in shown and "where to train" not in shown
     assert "A device is auto, cpu" in fail(2, "evaluate", model[0], folder / "test.csv", "--device", "abacus")
+
+
+def test_a_long_prediction_says_how_long_it_has_left(tmp_path, capsys, monkeypatch):
+    """By the rows that the file seems to have; a file of more says no more than its speed."""
+    monkeypatch.setattr(PredictProgress, "_SECONDS_BETWEEN_LINES", 0.0)
+    with PredictProgress(tmp_path / "out.csv", quiet=False, expected=10_000) as progress:
+        progress.began -= 55  # as if nearly a minute ago
+        for rows in (2_000, 12_000):
+            time.sleep(0.001)
+            progress.update(rows)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("2,000 rows, ") and first.endswith(" a second, about 4 min left")
+    assert second.startswith("12,000 rows, ") and second.endswith(" a second")
