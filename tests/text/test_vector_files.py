@@ -119,6 +119,7 @@ def damaged(tmp_path, number, line, end="\n"):
         ("w7", "wrong number of values"),
         ("w7 1 two 3", "value that is no number"),
         ("w7 1 nan 3", "value that is no number"),
+        ("w7 1 1e60 3", "value that is no number"),  # for 32 bits
         ("w7 1 inf 3", "value that is no number"),
     ],
 )

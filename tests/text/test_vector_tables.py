@@ -234,3 +234,14 @@ def test_words_are_cut_as_inside_a_text(kind):
     inner = backend.encode("the film", add_special_tokens=False)
     start = next(place for place, (begin, _) in enumerate(inner.offsets) if begin >= 3)
     assert word_pieces(backend, ["film"]) == [inner.ids[start:]]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e60])
+def test_a_needed_row_that_is_no_vector_of_32_bits_is_refused_and_others_do_no_harm(tmp_path, value):
+    rows = ROWS.astype(np.float64)
+    rows[1, 0] = value
+    path = str(save_npy(tmp_path, rows))
+    (tmp_path / "vocab.txt").write_text("\n".join(WORDS))
+    with pytest.raises(DataError, match="1 of its vectors that are needed here do not, row 1 "):
+        read_vectors(path, WORDS)
+    assert np.array_equal(read_vectors(path, WORDS[:1]).rows, ROWS[:1])

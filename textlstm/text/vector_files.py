@@ -191,7 +191,8 @@ def _lines(file: BinaryIO, layout: Layout, name: str) -> Iterator[bytes]:
 def _parse(values: bytes, width: int) -> np.ndarray | None:
     """Read the numbers of a line; None where they are not `width` finite ones."""
     try:
-        vector = np.array(values.split(), dtype=np.float32)
+        with np.errstate(over="ignore"):  # too large for 32 bits becomes infinite, which is told below
+            vector = np.array(values.split(), dtype=np.float32)
     except ValueError:
         return None
     return vector if len(vector) == width and np.isfinite(vector).all() else None

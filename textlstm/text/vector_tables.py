@@ -75,11 +75,21 @@ class Table:
     mapping: np.ndarray | None = None
 
     def take(self, indices: np.ndarray) -> np.ndarray:
-        """Read rows as float32, (indices, width)."""
+        """Read rows as float32, (indices, width); a DataError where they hold something else than finite numbers."""
         taken = self.rows[indices]
         if taken.dtype == np.uint16:  # bfloat16 is the upper half of a float32
             taken = (taken.astype(np.uint32) << 16).view(np.float32)
-        return np.asarray(taken, dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            rows = np.asarray(taken, dtype=np.float32)
+        finite = np.isfinite(rows).all(axis=1)
+        if not finite.all():
+            first = int(np.asarray(indices)[~finite][0])
+            raise DataError(
+                f"{self.name} should hold finite numbers of 32 bits, and {int((~finite).sum()):,} of its vectors that"
+                f" are needed here do not, row {first:,} (from 0) among them; it is damaged or of a training that"
+                " diverged: fetch it again."
+            )
+        return rows
 
 
 def numpy_table(path: Path, *, name: str) -> Table:
