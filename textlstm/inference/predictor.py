@@ -295,8 +295,5 @@ class Predictor:
             (rows, classes).
         """
         return given_labels(
-            probabilities,
-            multi_label=self.multi_label,
-            thresholds=self.thresholds,
-            abstain_below=self.abstain_below,
+            probabilities, multi_label=self.multi_label, thresholds=self.thresholds, abstain_below=self.abstain_below
         )
