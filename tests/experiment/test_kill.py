@@ -16,7 +16,7 @@ def check_after_kills(tmp_path, *, kills, workers, seed, layers):
     folder, log = tmp_path / "runs", tmp_path / "log"
     folder.mkdir()
     options = map(str, (folder, log, kills, workers, seed, layers))
-    subprocess.run([sys.executable, Path(__file__).parent / "fast_grid.py", *options], check=True, timeout=300)
+    subprocess.run([sys.executable, Path(__file__).parent / "fast_grid.py", *options], check=True, timeout=1200)
     assert told(log, "code") == ["0"]
     assert len(told(log, "killed")) == kills
     assert told(log, "orphan") == []
@@ -43,9 +43,9 @@ def test_a_driver_may_be_killed_a_few_times(tmp_path, workers, kills):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("workers", "layers"), [(1, 40), (2, 80)])
-def test_a_driver_may_be_killed_at_any_of_many_moments(tmp_path, workers, layers):
-    finished = check_after_kills(tmp_path, kills=30, workers=workers, seed=10 + workers, layers=layers)
+@pytest.mark.parametrize(("workers", "kills", "layers"), [(1, 30, 40), (2, 100, 80)])
+def test_a_driver_may_be_killed_at_any_of_many_moments(tmp_path, workers, kills, layers):
+    finished = check_after_kills(tmp_path, kills=kills, workers=workers, seed=10 + workers, layers=layers)
     assert finished == sorted(finished)
     assert 0 < finished[-1] < 20 * layers  # kills fell into the middle of the grid
-    assert sum(0 < count for count in finished) >= 15
+    assert sum(0 < count for count in finished) >= kills / 2

@@ -67,12 +67,12 @@ def undisturbed(place):
 
 
 @pytest.mark.parametrize(
-    ("kills", "seed"), [(3, 1), *(pytest.param(20, seed, marks=pytest.mark.slow) for seed in (2, 3))]
+    ("kills", "seed"), [(3, 1), *(pytest.param(50, seed, marks=pytest.mark.slow) for seed in (2, 3))]
 )
 def test_a_killed_training_ends_like_an_undisturbed_one(place, undisturbed, tmp_path, kills, seed):
     recipe = load_recipe(place / "recipe.yaml")
     if kills > 3:  # more kills take more updates
-        recipe = recipe.override({"training.epochs": 40, "training.patience": 40})
+        recipe = recipe.override({"training.epochs": 2 * kills, "training.patience": 2 * kills})
         train_into(tmp_path / "whole", recipe, load_recipe_data(recipe))
         undisturbed = tmp_path / "whole"
     (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
@@ -88,7 +88,7 @@ def test_a_killed_training_ends_like_an_undisturbed_one(place, undisturbed, tmp_
 
 
 @pytest.mark.parametrize(
-    ("kills", "seed"), [(3, 4), *(pytest.param(30, seed, marks=pytest.mark.slow) for seed in (5, 6))]
+    ("kills", "seed"), [(3, 4), *(pytest.param(50, seed, marks=pytest.mark.slow) for seed in (5, 6))]
 )
 def test_a_killed_prediction_writes_the_bytes_of_an_undisturbed_one(undisturbed, tmp_path, kills, seed):
     rng = np.random.default_rng(seed)

@@ -48,7 +48,7 @@ def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_push_killed_at_any_request_is_whole_after_the_next(fake_bundle, kills):
     moments, killed = random.Random(kills), 0
     with HubServer() as hub:
