@@ -1,7 +1,6 @@
 """What pip installs is whole: wheel and sdist hold recipes, templates and pages, and work away from the checkout."""
 
-import os
-import subprocess
+import sys
 import sysconfig
 import tarfile
 import venv
@@ -9,33 +8,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from built_packages import ROOT, build, run
 
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
-
-
-def run(*words, cwd, **variables):
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "TEXTLSTM_DATA_DIR")}
-    done = subprocess.run(
-        [str(word) for word in words], cwd=cwd, capture_output=True, text=True, check=False, env=environment | variables
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """Wheel and sdist, built by hatchling in an environment that holds nothing else."""
-    place = tmp_path_factory.mktemp("build")
-    venv.create(place / "env", with_pip=True)
-    python = place / "env/bin/python"
-    wanted = "hatchling>=1.25"
-    got = subprocess.run([python, "-m", "pip", "install", "-q", wanted], capture_output=True, text=True, check=False)
-    if got.returncode:
-        pytest.skip("hatchling cannot be had here")
-    run(python, "-m", "hatchling", "build", "-d", place / "dist", cwd=ROOT)
-    (wheel,), (sdist,) = (place / "dist").glob("*.whl"), (place / "dist").glob("*.tar.gz")
-    return wheel, sdist
+    return build(tmp_path_factory.mktemp("build"))
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +46,8 @@ def test_the_sdist_holds_what_a_packager_builds_and_tests_from(built):
         "pyproject.toml",
         "README.md",
         "LICENSE",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
         "Makefile",
         "constraints.txt",
         "mkdocs.yml",
@@ -76,6 +58,19 @@ def test_the_sdist_holds_what_a_packager_builds_and_tests_from(built):
     } <= names
     size = built[1].stat().st_size
     assert size < 4 * 2**20
+
+
+def test_the_sdist_installs_to_the_files_of_the_wheel(built, tmp_path):
+    """Records of where a file came from name the archive, and are left out."""
+    found = []
+    for place, archive in zip(("wheel", "sdist"), built, strict=True):
+        run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", place, archive, cwd=tmp_path)
+        paths = [path for path in (tmp_path / place).rglob("*") if path.is_file() and path.suffix != ".pyc"]
+        named = {path.relative_to(tmp_path / place).as_posix(): path.read_bytes() for path in paths}
+        found.append({name: content for name, content in named.items() if not name.endswith(("RECORD", "_url.json"))})
+    wheel, sdist = found
+    assert wheel == sdist
+    assert "textlstm/cli.py" in wheel and "textlstm/_recipes/quickstart.yaml" in wheel
 
 
 def test_the_installed_command_works_away_from_the_checkout(installed):
