@@ -2,11 +2,12 @@
 
     TEXTLSTM_DATA_DIR=../shared/data python benchmarks/prediction_speed.py [--texts 512] [--rounds 5] [--threads 1]
 
-All answer the same AG News texts in one process, tokenizers included, in turns whose order is drawn anew each round, so
-that a busy moment hits all of them. Weights are fresh: their values do not change the time. Beside the time on the wall
-stands processor time, which other work on the machine blurs less. Goals: at batch 1 the 8-bit p50 under 1/3 of packed
-torch's; predicting at least 20 times MiniLM's texts a second, and at least twice those of the same weights in torch; a
-2 x 128 model of 20,000 words as int8 under 3.5 MB with 128-wide embeddings and 5 MB with 200-wide ones.
+All answer the same AG News texts in one process, tokenizers included, each with `--threads`, in turns whose order is
+drawn anew each round, so that a busy moment hits all of them. Weights are fresh: their values do not change the time.
+Beside the time on the wall stands processor time, which other work on the machine blurs less. Goals: at batch 1 the
+8-bit p50 under 1/3 of packed torch's; predicting at least 20 times MiniLM's texts a second, and at least twice those of
+the same weights in torch; a 2 x 128 model of 20,000 words as int8 under 3.5 MB with 128-wide embeddings and 5 MB with
+200-wide ones.
 """
 
 from __future__ import annotations
@@ -84,9 +85,9 @@ class Packed:
         return logits
 
 
-def answers(folder: Path, train: list[str], labels: np.ndarray) -> dict[str, Answer]:
+def answers(folder: Path, train: list[str], labels: np.ndarray, *, threads: int) -> dict[str, Answer]:
     """What is compared, by name; each takes texts and gives labels."""
-    loaded = {name: Predictor.load(folder, backend=name, threads=1) for name in ("onnx-int8", "onnx", "torch")}
+    loaded = {name: Predictor.load(folder, backend=name, threads=threads) for name in ("onnx-int8", "onnx", "torch")}
     packed = Packed(loaded["torch"])
     sample = train[:40]
     expected = loaded["torch"].logits_of(loaded["torch"].encode(sample))
@@ -110,7 +111,9 @@ def answers(folder: Path, train: list[str], labels: np.ndarray) -> dict[str, Ans
             path = Path(place) / "train.txt"
             lines = (f"__label__{label} {' '.join(text.split())}\n" for label, text in zip(labels, train, strict=True))
             path.write_text("".join(lines), "utf-8")
-            model = fasttext.train_supervised(str(path), wordNgrams=2, epoch=1, thread=1, verbose=0, bucket=200_000)
+            model = fasttext.train_supervised(
+                str(path), wordNgrams=2, epoch=1, thread=threads, verbose=0, bucket=200_000
+            )
         found["fastText"] = lambda texts: model.predict([text.replace("\n", " ") for text in texts])
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -146,19 +149,24 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--single", type=int, default=40, help="texts that are asked one at a time")
+    parser.add_argument("--threads", type=int, default=1, help="of each; tokenizers take as many")
     args = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(args.threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "true" if args.threads > 1 else "false"
+    os.environ["RAYON_NUM_THREADS"] = str(args.threads)
     data = Path(os.environ["TEXTLSTM_DATA_DIR"]) / "ag_news"
     train = pq.read_table(data / "train.parquet").slice(0, 20_000)
     texts = pq.read_table(data / "test.parquet")["text"].to_pylist()[: args.texts]
     words = train["text"].to_pylist()
     with TemporaryDirectory() as place:
         folder = save_model(Path(place) / "speed", words, hidden=256, embedding=128)
-        compared = answers(folder, words[:5_000], train["label"].to_numpy()[:5_000])
+        labels = train["label"].to_numpy()[:5_000]
+        compared = answers(folder, words[:5_000], labels, threads=args.threads)
         single = measure(compared, [[text] for text in texts[: args.single]], rounds=args.rounds)
         whole = measure(compared, [texts], rounds=args.rounds)
         ours = "textlstm int8 (ONNX)"
-        print(f"\n2 x 256 units, 128-wide embeddings, {len(texts)} AG News texts, one thread, tokenizer included\n")
+        threads = f"{args.threads} thread{'s' if args.threads > 1 else ''}"
+        print(f"\n2 x 256 units, 128-wide embeddings, {len(texts)} AG News texts, {threads}, tokenizer included\n")
         print("| | batch 1: p50 ms (p95) | processor ms, p50 | texts a second, many at once | by processor time |")
         print("| --- | --- | --- | --- | --- |")
         speed = {}

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
@@ -38,6 +39,28 @@ def test_8_bit_scores_are_near_and_alone_do_not_depend_on_neighbors(exported):
     together = rough.probabilities(texts, batch_rows=1)
     alone = np.concatenate([rough.probabilities(text) for text in reversed(texts)])[::-1]
     assert np.array_equal(together, alone)
+
+
+@pytest.mark.parametrize("backend", ["onnx", "onnx-int8"])
+def test_batches_side_by_side_answer_as_one_after_another(exported, backend):
+    texts = [" ".join(["good film", "dull plot of a story", "bad"][k % 3 : k % 3 + 1] * (1 + k % 7)) for k in range(90)]
+    alone, beside = (Predictor.load(exported, backend=backend, threads=threads) for threads in (1, 3))
+    wanted = alone.probabilities(texts, batch_rows=4)
+    for _ in range(3):
+        assert np.array_equal(beside.probabilities(texts, batch_rows=4), wanted)
+
+
+def test_what_one_of_the_batches_raises_is_raised_and_the_others_do_not_go_on(exported, monkeypatch):
+    def fail(*_):
+        ran.append(1)
+        raise RuntimeError("no memory")
+
+    ran = []
+    classifier = Predictor.load(exported, backend="onnx", threads=2).classifier
+    monkeypatch.setattr(classifier, "session", SimpleNamespace(run=fail))
+    with pytest.raises(RuntimeError, match="no memory"):
+        Predictor(classifier)(["a film"] * 400, batch_rows=1)
+    assert len(ran) < 400
 
 
 def test_the_report_and_the_metadata_say_what_was_written(exported, exported_multi):
@@ -108,6 +131,7 @@ def test_agreement_counts_labels_and_pairs_accuracy():
 HEAVY = {"torch", "transformers", "datasets", "huggingface_hub", "pydantic", "scipy", "sklearn"}
 LIGHT = """
 import sys
+from types import SimpleNamespace
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if {name, name.split(".")[0]} & refused:
