@@ -105,6 +105,18 @@ def test_without_ngrams_a_word_is_its_row_and_others_have_none(tmp_path):
     assert found.ranks.tolist() == [0, MISSING]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_needed_vector_that_is_no_number_is_refused_and_others_do_no_harm(tmp_path, value):
+    content, rows = model(minn=0, maxn=0, buckets=0)
+    damaged = rows.copy()
+    damaged[2, 3] = value
+    path = tmp_path / "model.bin"
+    path.write_bytes(content[: -rows.nbytes] + damaged.tobytes())
+    with pytest.raises(DataError, match="vectors of 1 of 2 needed words are none, that of 'film' among them"):
+        read_vectors(str(path), ["the", "film"])
+    assert np.array_equal(read_vectors(str(path), ["the"]).rows, rows[1:2])
+
+
 def test_labels_of_a_supervised_model_are_no_words(tmp_path):
     content, rows = model(labels=["__label__good"], kind=3, minn=0, maxn=0, buckets=0)
     path = tmp_path / "model.bin"

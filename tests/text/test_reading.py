@@ -18,7 +18,8 @@ from textlstm.text.files import Findings
 from textlstm.text.reading import arriving_lines, expected_rows, line_of_row, open_writer, read_batches, read_table
 
 KINDS = ["csv", "tsv", "json", "jsonl", "ndjson", "parquet", "pq", "arrow", "feather", "csv.gz", "tsv.gz", "jsonl.gz"]
-texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=20)
+# Half of a file of NUL characters looks like UTF-16, and is refused as such.
+texts = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 
 @pytest.mark.parametrize("suffix", KINDS)
@@ -45,6 +46,17 @@ def test_one_column_is_read_back_even_with_empty_cells(tmp_path, rows):
         with open_writer(path) as out:
             out.write(pa.record_batch({"text": pa.array(rows)}))
         assert read_table(path)["text"].to_pylist() == rows
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
+def test_a_nul_among_words_is_kept_and_a_column_of_them_is_no_text_file(tmp_path, suffix):
+    path = tmp_path / f"nul.{suffix}"
+    with open_writer(path) as out:
+        out.write(pa.record_batch({"text": pa.array(["a fine\0film", "and a dull one"])}))
+    assert read_table(path)["text"].to_pylist() == ["a fine\0film", "and a dull one"]
+    path.write_bytes(b"text\n" + b"\0\n" * 9)
+    with pytest.raises(DataError, match="is full of NUL bytes, so it is not UTF-8"):
+        read_table(path)
 
 
 def test_cells_of_a_csv_stay_the_text_they_are(tmp_path):

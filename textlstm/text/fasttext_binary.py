@@ -23,7 +23,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from textlstm.errors import DataError
+from textlstm.errors import DataError, brief
 from textlstm.text.archives import BROKEN_ARCHIVE
 from textlstm.text.vector_report import MOST_VALUES, VectorReport, WordVectors, too_wide
 from textlstm.text.word_matching import MISSING, SUBWORDS, WordMatcher
@@ -233,6 +233,13 @@ def _read(file: BinaryIO, words: Sequence[str], name: str) -> WordVectors:
             matcher.ranks[row] = SUBWORDS
     rows = _mean_of_rows(file, np.array(parts, dtype=np.int64).reshape(-1, 2), (len(words), height, width), name)
     rows[matcher.ranks == MISSING] = 0
+    wrong = ~np.isfinite(rows).all(axis=1)
+    if wrong.any():
+        word = words[int(wrong.argmax())]
+        raise DataError(
+            f"{name} should hold finite numbers, and the vectors of {int(wrong.sum()):,} of {len(words):,} needed words"
+            f" are none, that of {brief(word)} among them; it is damaged, fetch it again."
+        )
     return WordVectors(rows, matcher.ranks, report)
 
 
