@@ -168,5 +168,5 @@ def test_the_reference_implementation_agrees(tmp_path):
     theirs = fasttext.load_model(str(path))
     words = ["film", "naïve", "unlisted", "plots"]
     assert read_vectors(str(path), words).rows == pytest.approx(
-        np.stack([theirs.get_word_vector(word) for word in words]), abs=1e-5
-    )
+        np.stack([theirs.get_word_vector(word) for word in words]), abs=1e-5, rel=1e-5
+    )  # relative, too, since the library leaves some rows of so small a text as memory had them
