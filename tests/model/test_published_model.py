@@ -124,10 +124,14 @@ def test_it_loads_where_this_package_is_not_installed(published, tmp_path):
     folder, model = published
     copy, again = tmp_path / "copy", tmp_path / "again"
     shutil.copytree(folder, copy)
-    # -I: no PYTHONPATH, no current folder. An editable install would still be found; -S and the folder of the
-    # libraries alone leave it out.
-    site = str(Path(torch.__file__).parents[1])
-    code = f"import sys; sys.path.append({site!r})\n" + REMOTE
+    # -I: no PYTHONPATH, no current folder. The package as installed would still be found; -S and links to all other
+    # libraries leave it out, whether it is a folder among them or a path elsewhere.
+    site = tmp_path / "site"
+    site.mkdir()
+    for library in Path(torch.__file__).parents[1].iterdir():
+        if not library.name.startswith("textlstm"):
+            (site / library.name).symlink_to(library)
+    code = f"import sys; sys.path.append({str(site)!r})\n" + REMOTE
     environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code, str(copy), str(again)],
