@@ -101,7 +101,8 @@ def run_grid(
     folder = opt.writable_folder(out or Path("runs") / recipe.name)
     with ExitStack() as stack:
         progress = stack.enter_context(GridProgress(recipe.name, folder, quiet=quiet))
-        ahead = [] if dry_run or ray_address else stack.enter_context(started_ahead(_likely_workers(recipe, workers)))
+        count = 0 if dry_run or ray_address else _likely_workers(recipe, workers)
+        ahead = stack.enter_context(started_ahead(count))
         with uncollected():
             from textlstm.experiment.campaign import Listener, conduct, prepare_campaign, refuse_other_runs
             from textlstm.training.embeddings import check_vectors
@@ -171,10 +172,9 @@ def show_report(folder: Path, *, as_json: bool, quiet: bool = False) -> None:
 def _likely_workers(recipe: Recipe, workers: int | None) -> int:
     """Guess how many workers a grid will have, before its data is known; others start when they are needed."""
     from textlstm.experiment.capacity import choose_workers
-    from textlstm.experiment.grid import plan_cells
 
     count = choose_workers(threads=recipe.threads, device=recipe.device)[0] if workers is None else workers
-    return min(count, len({cell.path for cell in plan_cells(recipe)}))
+    return min(count, recipe.grid_points)
 
 
 def _executor(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from math import prod
 from typing import Any, Literal
 
 import yaml
@@ -173,6 +174,13 @@ class Recipe(Section):
         """The seeds of the grid, counted from 0 when only their number is given; else the recipe's own."""
         given = self.grid.seeds
         return [self.seed] if given is None else list(range(given)) if isinstance(given, int) else given
+
+    @property
+    def grid_points(self) -> int:
+        """The product of the grid's axes, of which some points may be one run; none is planned."""
+        grid = self.grid
+        axes = (self.seeds, grid.layers, grid.sizes, range(grid.folds or 1), grid.controls, *grid.axes.values())
+        return prod(len(axis or [0]) for axis in axes)
 
     def fingerprint(self) -> str:
         """Hash everything that can change a result.

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from math import prod
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -98,9 +97,7 @@ def plan_cells(recipe: Recipe, facts: DataFacts | None = None) -> list[Cell]:
         RecipeError: a control cannot be met, two points of an axis are the same run, or there are more runs than a
             grid may have.
     """
-    grid = recipe.grid
-    axes = (recipe.seeds, grid.layers, grid.sizes, range(grid.folds or 1), grid.controls, *grid.axes.values())
-    if (count := prod(len(axis or [0]) for axis in axes)) > MOST_CELLS:
+    if (count := recipe.grid_points) > MOST_CELLS:
         raise RecipeError(
             f"A grid has {MOST_CELLS:,} runs at most, and the axes of {recipe.name} make {count:,}; leave out seeds or"
             " other points."
