@@ -2,6 +2,7 @@
 
 import pytest
 
+from textlstm.cli import main
 from textlstm.errors import TextLSTMError
 
 
@@ -15,3 +16,13 @@ def see(call, *parts, exit_code=2):
     assert said.rstrip().endswith((".", "?")) or "\n" in said, said
     assert len(said.split()) >= 6
     assert "Traceback" not in said and " object at 0x" not in said
+
+
+def see_command(words, parts, monkeypatch, capsys):
+    """The command line ends with 2 and a sentence that names each part."""
+    monkeypatch.setattr("sys.argv", ["textlstm", *words.split()])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    said = " ".join(capsys.readouterr().err.split())
+    assert stop.value.code == 2, said
+    assert [part for part in parts if part not in said] == [], said

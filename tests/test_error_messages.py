@@ -10,13 +10,12 @@ import zipfile
 
 import numpy as np
 import pytest
-from error_words import see
+from error_words import see, see_command
 
 from textlstm.analysis.advice.study import whole_study
 from textlstm.analysis.claims import capacity, gradients, long_range, nesting, overfitting, record, representations
 from textlstm.analysis.claims import tuning as tuning_claim
 from textlstm.analysis.claims.grids import plan_variants
-from textlstm.cli import main
 from textlstm.inference.calibration import read_calibration
 from textlstm.inference.model_files import find_model
 from textlstm.inference.prediction_journal import Journal
@@ -432,9 +431,4 @@ def test_claims(place, what):
 def test_commands(place, what, monkeypatch, capsys):
     words, *parts = COMMANDS[what]
     monkeypatch.chdir(place)
-    monkeypatch.setattr("sys.argv", ["textlstm", *words.split()])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    said = " ".join(capsys.readouterr().err.split())
-    assert stop.value.code == 2, said
-    assert [part for part in parts if part not in said] == [], said
+    see_command(words, parts, monkeypatch, capsys)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from error_words import see
+from error_words import see, see_command
 from safetensors.numpy import save_file
 
 from textlstm.analysis.advice.study import whole_study
@@ -331,12 +331,7 @@ def test_commands(place, what, monkeypatch, capsys):
     words, *parts = COMMANDS[what]
     shutil.copy(STORED / "model.safetensors", place / "torn" / "model.safetensors")
     monkeypatch.chdir(place)
-    monkeypatch.setattr("sys.argv", ["textlstm", *words.split()])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    said = " ".join(capsys.readouterr().err.split())
-    assert stop.value.code == 2, said
-    assert [part for part in parts if part not in said] == [], said
+    see_command(words, parts, monkeypatch, capsys)
 
 
 def test_a_recipe_that_cannot_be_read(place, monkeypatch):
