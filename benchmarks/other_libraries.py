@@ -95,7 +95,6 @@ def train_flair(texts: Texts, hidden: int, layers: int, seconds: float) -> float
     from flair.data import Dictionary, Sentence
     from flair.embeddings import DocumentRNNEmbeddings, OneHotEmbeddings
     from flair.models import TextClassifier
-    from flair.nn import Classifier  # noqa: F401 - registers what TextClassifier needs
 
     words, labels = Dictionary(), Dictionary(add_unk=False)
     for number in range(texts.words):
@@ -164,17 +163,16 @@ def train_keras(texts: Texts, hidden: int, layers: int, seconds: float) -> float
         ]
     )
     model.compile(keras.optimizers.AdamW(1e-3, clipnorm=1.0), "sparse_categorical_crossentropy")
-    few = rows[: 2 * ROWS]
-    begun = time.process_time()
-    model.fit(inputs[few], labels[few], batch_size=ROWS, verbose=0)
-    begun = time.process_time()
-    model.fit(inputs[few], labels[few], batch_size=ROWS, verbose=0)
-    one = (time.process_time() - begun) / 2
-    some = rows[: min(len(rows), max(2, round(seconds / one)) * ROWS)] // 1
-    some = some[: len(some) // ROWS * ROWS]
-    begun = time.process_time()
-    model.fit(inputs[some], labels[some], batch_size=ROWS, verbose=0)
-    return sum(len(texts.ids[row]) for row in some) / (time.process_time() - begun)
+
+    def fit(count: int) -> float:
+        begun = time.process_time()
+        model.fit(inputs[:count], labels[:count], batch_size=ROWS, verbose=0)
+        return time.process_time() - begun
+
+    fit(2 * ROWS)  # compiles
+    batches = max(2, round(seconds / (fit(2 * ROWS) / 2)))
+    count = min(len(rows) // ROWS, batches) * ROWS
+    return sum(map(len, texts.ids[:count])) / fit(count)
 
 
 def in_its_environment(library: str, venvs: Path, words: list[str]) -> float:
