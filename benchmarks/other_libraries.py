@@ -224,10 +224,10 @@ def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     torch.set_num_threads(1)
     options.venvs.mkdir(parents=True, exist_ok=True)
     for name in options.sets:
-        recipe, whole = prepared_set(name)
+        recipe, whole = prepared_set(name, ROWS)
         recipe = recipe.override({"threads": 1, "model.hidden_size": options.hidden})
         for layers in options.layers:
-            prepared = part_of(whole, options.gflop * 1e9 / operations(layers, options.hidden, both=True))
+            prepared = part_of(whole, options.gflop * 1e9 / operations(layers, options.hidden, both=True), ROWS)
             encoded = prepared.encoded["train"]
             path = options.venvs / f"{name}.npz"
             np.savez(
@@ -238,7 +238,7 @@ def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 words=len(prepared.tokenizer),
                 classes=CLASSES[name],
             )
-            train(recipe, prepared=part_of(whole, 1.0))  # imports what a training needs
+            train(recipe, prepared=part_of(whole, 1.0, ROWS))  # imports what a training needs
             begun = time.process_time()
             cost = train(recipe.override({"model.num_layers": layers}), prepared=prepared).run.cost
             ours = cost.train_tokens / (time.process_time() - begun)

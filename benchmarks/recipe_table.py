@@ -26,7 +26,8 @@ Written by `python benchmarks/recipe_table.py` from the YAML files; change those
 recipe, `textlstm recipes show NAME` prints it, `--set KEY=VALUE` changes any key, `--dry-run` counts and estimates.
 
 Cells are trained stacks, those of the baselines `bag` and `one_directional` included; `majority` and `tfidf` come on
-top in seconds. Minutes and outcomes stand only where the whole recipe ran; blank means that it was not run in full.
+top in seconds. Minutes and outcomes stand only where the whole grid ran, with the settings named; blank means that it
+did not.
 Data named `mirror: NAME` is on no Hub and is read from the folder NAME below `TEXTLSTM_DATA_DIR`.
 """
 
@@ -75,7 +76,8 @@ def _measured(recipe: Recipe) -> tuple[str, str]:
     if run is None:
         return "", ""
     workers = "" if run.workers == 2 else f" ({run.workers} workers)"
-    return f"{run.minutes:,.0f}{workers}", f"{run.what} ({run.cells:,} cells; {run.machine})".strip()
+    changed = f"with {' '.join(f'`--set {word}`' for word in run.settings)}: " if run.settings else ""
+    return f"{run.minutes:,.0f}{workers}", f"{changed}{run.what} ({run.cells:,} cells; {run.machine})".strip()
 
 
 if __name__ == "__main__":

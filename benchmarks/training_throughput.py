@@ -1,12 +1,12 @@
 """Whole trainings by depth and width: useful GFLOP/s against the matrix peak, beside the loop that tutorials write.
 
-    TEXTLSTM_DATA_DIR=... python benchmarks/training_throughput.py [--threads 2] [--layers 1 2 4] [--hidden 64 256]
+    TEXTLSTM_DATA_DIR=... python benchmarks/training_throughput.py [--threads 1] [--hidden 64 256] [--batch 32]
 
 Ours is `textlstm.training.finetuning.train`: one epoch with its bucketed batches, optimizer, clipping, notes and the
 evaluation on validation rows, from the first batch to the end. The tutorial loop is `nn.Embedding`, packed `nn.LSTM`,
 last states, AdamW and clipping on random batches of the same ids, timed over some batches after one to warm up. Both
-have 32 texts a batch, 300 numbers a word, trained embeddings, and the vocabulary of the whole training split (30,000
-words at most). The rows are a random part of the split, so long that an epoch is about `--gflop` operations.
+have `--batch` texts a batch, 300 numbers a word, trained embeddings, and the vocabulary of the whole training split
+(30,000 words at most). The rows are a random part of the split, so long that an epoch is about `--gflop` operations.
 
 Counting: two operations a weight of the stack, token and pass, times three for a training step; embeddings, padding,
 evaluation and everything else count as nothing done. The peak is a 2048-cube float32 product, measured before and
@@ -36,7 +36,7 @@ from textlstm.text.protocol import load_recipe_data
 from textlstm.training.finetuning import train
 from textlstm.training.preparation import Prepared, prepare
 
-EMBEDDING, ROWS, WORDS = 300, 32, 30_000
+EMBEDDING, WORDS = 300, 30_000
 VALIDATION_ROWS = 100
 CLASSES = {"trec": 6, "sst2": 2, "imdb": 2}
 WIDE = 256
@@ -75,7 +75,7 @@ class Tutorial(nn.Module):
         return self.head(torch.cat([last[-2], last[-1]], dim=1))
 
 
-def prepared_set(name: str) -> tuple[Recipe, Prepared]:
+def prepared_set(name: str, batch: int) -> tuple[Recipe, Prepared]:
     """Encode a set's training rows once, for all networks."""
     recipe = load_recipe(name).override(
         {
@@ -84,17 +84,17 @@ def prepared_set(name: str) -> tuple[Recipe, Prepared]:
             "model.embedding_size": EMBEDDING,
             "training.epochs": 1,
             "training.min_updates": 0,
-            "training.batch_size": ROWS,
+            "training.batch_size": batch,
             "data.score_test": False,
         }
     )
     return recipe, prepare(recipe, load_recipe_data(recipe))
 
 
-def part_of(prepared: Prepared, tokens: float) -> Prepared:
+def part_of(prepared: Prepared, tokens: float, batch: int) -> Prepared:
     """Take so many training rows at random that they have some number of tokens, and few validation rows."""
     lengths = prepared.encoded["train"].lengths
-    wanted = min(len(lengths), max(4 * ROWS, round(tokens / float(np.mean(lengths)))))
+    wanted = min(len(lengths), max(4 * batch, round(tokens / float(np.mean(lengths)))))
     chosen = np.sort(np.random.default_rng(0).permutation(len(lengths))[:wanted])
     held = np.arange(min(VALIDATION_ROWS, len(prepared.encoded["validation"].lengths)))
     rows = replace(
@@ -109,7 +109,7 @@ def part_of(prepared: Prepared, tokens: float) -> Prepared:
     return replace(prepared, rows=rows, encoded=encoded)
 
 
-def tutorial_speed(prepared: Prepared, *, hidden: int, layers: int, classes: int, seconds: float) -> float:
+def tutorial_speed(prepared: Prepared, *, hidden: int, layers: int, classes: int, batch: int, seconds: float) -> float:
     """Train the tutorial's network for some seconds; gives tokens/s."""
     encoded, rng = prepared.encoded["train"], np.random.default_rng(0)
     labels = torch.as_tensor(np.asarray(prepared.rows.train.labels))
@@ -117,7 +117,7 @@ def tutorial_speed(prepared: Prepared, *, hidden: int, layers: int, classes: int
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     tokens, started = 0, 0.0
     for number in range(10_000):
-        chosen = rng.integers(0, len(encoded), ROWS)
+        chosen = rng.integers(0, len(encoded), batch)
         rows = [torch.as_tensor(np.asarray(encoded[int(row)], dtype=np.int64)) for row in chosen]
         ids = nn.utils.rnn.pad_sequence(rows, batch_first=True)
         lengths = torch.tensor([len(row) for row in rows])
@@ -137,19 +137,24 @@ def tutorial_speed(prepared: Prepared, *, hidden: int, layers: int, classes: int
 
 def measure(name: str, options: argparse.Namespace) -> Iterator[tuple[int, int, Measured]]:
     """Train every network on one set; gives layers, hidden size and the figures."""
-    recipe, whole = prepared_set(name)
+    recipe, whole = prepared_set(name, options.batch)
     for hidden in options.hidden:
         for layers in options.layers:
             widths = [EMBEDDING] + [2 * hidden] * (layers - 1)
             operations = 3 * sum(2 * 2 * 4 * hidden * (width + hidden) for width in widths)
-            prepared = part_of(whole, options.gflop * 1e9 / operations)
+            prepared = part_of(whole, options.gflop * 1e9 / operations, options.batch)
             changes = {"model.num_layers": layers, "model.hidden_size": hidden, "threads": options.threads}
             peaks = [measure_peak()]
             cost = train(recipe.override(changes), prepared=prepared).run.cost
             peaks.append(measure_peak())
             torch.set_num_threads(options.threads)
             packed = tutorial_speed(
-                prepared, hidden=hidden, layers=layers, classes=CLASSES[name], seconds=options.tutorial_seconds
+                prepared,
+                hidden=hidden,
+                layers=layers,
+                classes=CLASSES[name],
+                batch=options.batch,
+                seconds=options.tutorial_seconds,
             )
             speed = cost.train_tokens / cost.train_seconds
             yield layers, hidden, Measured(speed, speed * operations / 1e9 / float(np.mean(peaks)), packed)
@@ -162,6 +167,7 @@ def main() -> int:
     parser.add_argument("--sets", nargs="+", choices=list(CLASSES), default=list(CLASSES))
     parser.add_argument("--layers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--hidden", type=int, nargs="+", default=[64, 256])
+    parser.add_argument("--batch", type=int, default=32, help="texts a batch, of both")
     parser.add_argument(
         "--gflop", type=float, default=400.0, help="useful operations of an epoch, in thousand millions"
     )
@@ -170,7 +176,9 @@ def main() -> int:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
 
-    print(f"input {EMBEDDING}, batch {ROWS}, {options.threads} threads, epochs of about {options.gflop:g} GFLOP")
+    print(
+        f"input {EMBEDDING}, batch {options.batch}, {options.threads} threads, epochs of about {options.gflop:g} GFLOP"
+    )
     print(f"{'set':6} {'hidden':>6} {'layers':>6} {'tokens/s':>10} {'of peak':>8} {'tutorial':>10} {'times':>6}")
     goals = []
     for name in options.sets:

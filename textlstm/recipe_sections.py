@@ -205,4 +205,5 @@ class Measured(Section):
     cells: PositiveInt
     workers: PositiveInt
     machine: str
+    settings: list[str] = Field([], description="`--set` words of that run, where they changed the recipe")
     what: str = Field("", description="what came of it, in a sentence")
