@@ -21,7 +21,8 @@ from textlstm.analysis.page import PICTURE_BYTES, embedded
 from textlstm.analysis.report import write_report
 from textlstm.analysis.report_markdown import escape, markdown_report
 from textlstm.analysis.report_sections import facts, first_screen, later_sections
-from textlstm.analysis.wording import plain_text
+from textlstm.analysis.report_tables import verdict_bounds
+from textlstm.analysis.wording import ABSENT, plain_text
 from textlstm.stats.rules import RULES
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
@@ -331,3 +332,22 @@ def test_openings_that_were_not_counted_are_not_called_none():
 
 def test_figures_know_nothing_of_colors_until_drawn():
     assert "config" not in Figure.__dataclass_fields__
+
+
+def test_the_bounds_of_the_verdict_are_shown_with_what_each_says():
+    comparison = rich(depths=(1, 2, 3))
+    bounds = [(1, 2, 0.002, 0.03), (1, 3, -0.02, 0.009), (2, 3, 0.001, 0.008), (1, 4, -0.02, 0.02), (2, 4, None, None)]
+    comparison = comparison.model_copy(
+        update={"decision": comparison.decision.model_copy(update={"bounds": bounds, "delta": 0.01, "size": 500})}
+    )
+    table = verdict_bounds(comparison)
+    assert table.rows == [
+        ["1 → 2", "+0.2", "+3.0", "deeper is better"],
+        ["1 → 3", "−2.0", "+0.9", "deeper gains under 1.0"],
+        ["2 → 3", "+0.1", "+0.8", "deeper is better, by under 1.0"],
+        ["1 → 4", "−2.0", "+2.0", "open"],
+        ["2 → 4", ABSENT, ABSENT, "open"],
+    ]
+    assert "at 5 % over 3, the number of other depths" in table.note and "500 labels" in table.note
+    assert table in next(section for section in later_sections(comparison) if section.name == "gains").tables
+    assert verdict_bounds(minimal()) is None

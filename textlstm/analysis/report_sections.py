@@ -83,7 +83,7 @@ def later_sections(comparison: Comparison) -> list[Section]:
             "What each layer buys",
             notes=[_gain_words(comparison)] if comparison.differences else [],
             figures=gains(comparison),
-            tables=_present(tables.neighbor_gains(comparison)),
+            tables=[*_present(tables.verdict_bounds(comparison)), *_present(tables.neighbor_gains(comparison))],
         ),
         Section(
             "seeds",

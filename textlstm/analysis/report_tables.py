@@ -176,6 +176,40 @@ def neighbor_gains(comparison: Comparison) -> Table | None:
     return _lean(Table("Every paired gain", headers, rows, words=(0, 2, 8), note=note, folded=True)) if rows else None
 
 
+def verdict_bounds(comparison: Comparison) -> Table | None:
+    """List the bounds that the verdict was read from, and what each pair of depths says.
+
+    Args:
+        comparison: a grid's outcome.
+
+    Returns:
+        A folded table; None without a verdict or without bounds.
+    """
+    decision = comparison.decision
+    if decision is None or not decision.bounds:
+        return None
+    depths = {depth for pair in decision.bounds for depth in pair[:2]}
+    least = points(decision.delta).removeprefix("+")
+    rows = []
+    for shallow, deep, low, high in decision.bounds:
+        above, below = low is not None and low > 0, high is not None and high < decision.delta
+        said = {
+            (True, True): f"deeper is better, by under {least}",
+            (True, False): "deeper is better",
+            (False, True): f"deeper gains under {least}",
+            (False, False): "open",
+        }[above, below]
+        rows.append([f"{shallow} → {deep}", points(low), points(high), said])
+    others = len(depths) - 1
+    note = (
+        f"Points of accuracy: {setting_words(decision.setting)}, {size_words(decision.size)} labels. Each bound is"
+        f" one-sided, at 5 %{f' over {others}, the number of other depths' if others > 1 else ''}; so it is no end of"
+        " the two-sided intervals elsewhere on this page."
+    )
+    headers = ["layers", "gains at least", "gains at most", "which says"]
+    return Table("Bounds that the verdict rests on", headers, rows, words=(0, 3), note=note, folded=True)
+
+
 def curve_facts(comparison: Comparison) -> list[Table]:
     """List what a doubling of the labels brings, and where depths cross.
 
