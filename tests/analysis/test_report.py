@@ -19,6 +19,7 @@ from markdown_it import MarkdownIt
 from textlstm.analysis.figures import Figure
 from textlstm.analysis.page import PICTURE_BYTES, embedded
 from textlstm.analysis.report import write_report
+from textlstm.analysis.report_appendix import baseline_tables
 from textlstm.analysis.report_markdown import escape, markdown_report
 from textlstm.analysis.report_sections import facts, first_screen, later_sections
 from textlstm.analysis.report_tables import verdict_bounds
@@ -351,3 +352,11 @@ def test_the_bounds_of_the_verdict_are_shown_with_what_each_says():
     assert "at 5 % over 3, the number of other depths" in table.note and "500 labels" in table.note
     assert table in next(section for section in later_sections(comparison) if section.name == "gains").tables
     assert verdict_bounds(minimal()) is None
+
+
+def test_gains_over_plain_methods_have_their_corrected_p():
+    comparison = rich()
+    marked = [item.model_copy(update={"holm": 0.0123}) for item in comparison.baselines]
+    for table in baseline_tables(comparison.model_copy(update={"baselines": marked})):
+        assert "Holm" in table.note
+        assert {row[table.headers.index("p (Holm)")] for row in table.rows} == {"0.012"}

@@ -8,6 +8,7 @@ from textlstm.analysis.summary import Comparison
 from textlstm.analysis.wording import (
     ABSENT,
     baseline_words,
+    chance,
     duration,
     layers_words,
     percent,
@@ -35,7 +36,8 @@ def baseline_tables(comparison: Comparison) -> list[Table]:
     items = [item for group in baselines_in_order(comparison).values() for item in group]
     if not items:
         return []
-    headers = ["method", "labels", "accuracy (%)", "macro-F1 (%)", "best stack is ahead by (points)", "seeds", "time"]
+    headers = ["method", "labels", "accuracy (%)", "macro-F1 (%)", "best stack is ahead by (points)"]
+    headers += ["p (Holm)", "seeds", "time"]
     rows = [
         [
             item.words or baseline_words(item.name),
@@ -43,6 +45,7 @@ def baseline_tables(comparison: Comparison) -> list[Table]:
             with_interval(item.accuracy),
             with_interval(item.macro_f1),
             with_interval(item.gain_of_stack, points) if item.gain_of_stack else ABSENT,
+            chance(item.holm),
             str(item.seeds),
             duration(item.seconds),
         ]
@@ -50,8 +53,9 @@ def baseline_tables(comparison: Comparison) -> list[Table]:
     ]
     largest = max(item.labels for item in items)
     top = [row for row, item in zip(rows, items, strict=True) if item.labels == largest]
-    tables = [Table("Plain methods on the same rows, largest size", headers, top)]
-    return tables if len(top) == len(rows) else [*tables, Table("At every size", headers, rows, folded=True)]
+    note = "p: of the best stack's gain over the method, by Holm's correction over the methods at this size."
+    tables = [Table("Plain methods on the same rows, largest size", headers, top, note=note)]
+    return tables if len(top) == len(rows) else [*tables, Table("At every size", headers, rows, note=note, folded=True)]
 
 
 def hard_texts(comparison: Comparison) -> Table | None:
