@@ -56,6 +56,14 @@ def test_a_variant_is_worth_the_labels_that_bring_as_much(monkeypatch, tmp_path)
     assert "at 4,000 labels more than 1 times" in worth  # the curve ends there
 
 
-def test_two_sizes_are_no_curve(monkeypatch, tmp_path):
+@pytest.mark.parametrize("changes", [{"grid.sizes": [125, 250]}, {"grid.layers": [2]}])
+def test_what_is_no_curve_is_refused_before_anything_is_trained(monkeypatch, tmp_path, changes):
+    monkeypatch.setattr(data_hunger, "train_variants", lambda *_, **__: pytest.fail("it was trained"))
+    recipe = load_recipe("claims/data-hunger").override(changes)
     with pytest.raises(RecipeError, match="three sizes or more"):
-        planted(monkeypatch, tmp_path, lambda _: 0.5, sizes=[125, 250])
+        data_hunger.measure(recipe, tmp_path, seeds=2, preview=True, tell=print)
+
+
+def test_sizes_that_a_search_left_out_do_not_count(monkeypatch, tmp_path):
+    with pytest.raises(RecipeError, match=r"2 sizes \(500, 1000\)"):
+        planted(monkeypatch, tmp_path, lambda _: 0.5, sizes=[500, 1000])

@@ -1,5 +1,7 @@
 """Overfitting: only a gain of regularization that differs between depths counts."""
 
+from types import SimpleNamespace
+
 import pytest
 from fake_trained import FakeTrained
 
@@ -47,6 +49,17 @@ def test_regularization_that_helps_all_depths_alike_is_no_support(monkeypatch, t
     assert len(gaps) == 2 and all(effect.value == pytest.approx(8.0) for effect in gaps)
     ends = {row["labels"]: row["end"] for row in finding.table}
     assert ends == {425: "at a fixed end", 500: "at the early stop"}
+
+
+def test_all_of_few_rows_train_to_a_fixed_end_too():
+    assert overfitting._end_words([SimpleNamespace(metrics={"train": None, "test": None})]) == "at a fixed end"
+    assert overfitting._end_words([SimpleNamespace(metrics={"train": None, "validation": None})]) == "at the early stop"
+
+
+def test_one_depth_is_refused_before_anything_is_trained(monkeypatch, tmp_path):
+    monkeypatch.setattr(overfitting, "train_variants", lambda *_, **__: pytest.fail("it was trained"))
+    with pytest.raises(RecipeError, match=r"grid\.layers has only one"):
+        overfitting.measure(RECIPE.override({"grid.layers": [2]}), tmp_path, seeds=2, preview=True, tell=print)
 
 
 def test_without_variants_there_is_nothing_to_compare(tmp_path):

@@ -20,11 +20,14 @@ RECIPE = load_recipe("claims/representations")
 CONTROLS = ("matched_parameters_deepest", "tuned")
 
 
-def planted(monkeypatch, tmp_path, gains):
+def planted(monkeypatch, tmp_path, gains, *, classes=4):
     places = [Place(OWN, control, layers, 2000) for control in CONTROLS for layers in (1, 2, 3)]
     fake = FakeTrained(places, lambda place: 0.7 + gains[place.setting] * (place.layers > 1), texts=2000)
     scores = [{kind: {"1": 0.5, "2": 0.5, "3": 0.5} for kind in KINDS} for _ in fake.seeds]
     monkeypatch.setattr(representations, "train_variants", lambda *_, **__: fake)
+    data = SimpleNamespace(source="reviews", multi_label=False, label_names=["a", "b", "c", "d"][:classes])
+    monkeypatch.setattr(representations, "load_recipe_data", lambda _: data)
+    monkeypatch.setattr(representations, "with_test_split", lambda given: given)
     halves = SimpleNamespace(words="learned here, asked there")
     monkeypatch.setattr(representations, "_transfer", lambda *_, **__: (halves, scores))
     return representations.measure(RECIPE, tmp_path, seeds=10, preview=False, tell=print)
@@ -41,6 +44,32 @@ def test_a_gain_under_both_controls_is_support(monkeypatch, tmp_path):
 def test_a_gain_that_equal_parameters_take_away_is_no_support(monkeypatch, tmp_path):
     finding = planted(monkeypatch, tmp_path, {CONTROLS[0]: 0.0, CONTROLS[1]: 0.05})
     assert verdict(finding.effect, 1.0, preview=False) == "no effect beyond the threshold"
+
+
+def test_two_classes_get_their_verdict_without_transfer(monkeypatch, tmp_path):
+    gains = {CONTROLS[0]: 0.05, CONTROLS[1]: 0.04}
+    four = planted(monkeypatch, tmp_path, gains)
+    two = planted(monkeypatch, tmp_path, gains, classes=2)
+    assert two.effect == four.effect and verdict(two.effect, 1.0, preview=False) == "supported"
+    assert any("transfer" in effect.name for effect in four.others)
+    assert not any("transfer" in effect.name for effect in two.others)
+    assert [chart.name for chart in two.charts] == ["scores"]
+    assert any("Transfer is left out" in note and "reviews has 2" in note for note in two.notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "error"),
+    [
+        ({"grid.layers": [2]}, "fewer than two", RecipeError),
+        ({"claim.options": {"transfer": "/nowhere/at/all.csv"}}, "nowhere", DataError),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_training(monkeypatch, tmp_path, changes, message, error):
+    monkeypatch.setattr(representations, "train_variants", lambda *_, **__: pytest.fail("it was trained"))
+    monkeypatch.setattr(representations, "load_recipe_data", lambda _: None)
+    monkeypatch.setattr(representations, "with_test_split", lambda given: given)
+    with pytest.raises(error, match=message):
+        representations.measure(RECIPE.override(changes), tmp_path, seeds=2, preview=True, tell=print)
 
 
 def four_classes(rows):

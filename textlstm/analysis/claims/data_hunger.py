@@ -50,14 +50,11 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     """
     variants = {OWN: {}, **(recipe.claim.variants if recipe.claim else {})}
     setting = control_names(recipe.grid)[0]
+    depths = sorted(set(recipe.grid.layers or []))
+    check_curves(depths, recipe.grid.sizes or [])
     trained = train_variants(recipe, folder, tell=tell, variants=variants)
-    depths = trained.depths()
     sizes = [size for size in trained.sizes() if Place(OWN, setting, depths[0], size) in trained.runs]
-    if len(depths) < 2 or len(sizes) < 3:
-        raise RecipeError(
-            f"The data-hunger claim compares curves of two depths or more over three sizes or more, and there are"
-            f" {len(depths)} depths and {len(sizes)} sizes; set grid.layers and grid.sizes."
-        )
+    check_curves(depths, sizes)  # under `tuned` sizes without validation rows are left out
     curves = _Curves(trained, setting, sizes)
     shallow, deeper = depths[0], depths[1:]
     slopes = {layers: curves.slope(layers, shallow) for layers in deeper}
@@ -98,6 +95,24 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
             f" deeper stacks rose by more than the threshold a doubling there."
         ),
     )
+
+
+def check_curves(depths: Sequence[int], sizes: Sequence[int | str]) -> None:
+    """Refuse what makes no curves to compare.
+
+    Args:
+        depths: to be compared.
+        sizes: of the curves.
+
+    Raises:
+        RecipeError: there are fewer than two depths or three sizes.
+    """
+    if len(depths) < 2 or len(sizes) < 3:
+        raise RecipeError(
+            f"The data-hunger claim compares curves of two depths or more over three sizes or more, and there are"
+            f" {len(depths)} depths and {len(sizes)} sizes ({', '.join(map(str, sizes))}); set grid.layers and"
+            " grid.sizes."
+        )
 
 
 class _Curves:

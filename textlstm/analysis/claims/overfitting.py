@@ -6,7 +6,7 @@ layer. The gap between training and test, in eval mode, stands beside it, at a f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from textlstm.analysis.claims.grids import OWN, train_variants
 from textlstm.analysis.claims.trained import Place, Trained
 from textlstm.errors import RecipeError
 from textlstm.recipe import Recipe
-from textlstm.text.protocol import validation_rows
+from textlstm.results import Run
 
 Floats = NDArray[np.float64]
 
@@ -49,15 +49,15 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
             " recipe keys."
         )
     variants = {OWN: {}, **claim.variants}
-    trained = train_variants(recipe, folder, tell=tell, variants=variants)
-    depths = trained.depths()
+    depths = sorted(set(recipe.grid.layers or []))
     if len(depths) < 2:
         raise RecipeError(
             "The overfitting claim compares depths, and grid.layers has only one; set two or more, such as [1, 2]."
         )
+    trained = train_variants(recipe, folder, tell=tell, variants=variants)
     shallow, deep = depths[0], depths[-1]
     names = list(claim.variants)
-    ends = {size: _end_words(size) for size in trained.sizes()}
+    ends = {size: _end_words(trained.runs[_place(OWN, shallow, size)]) for size in trained.sizes()}
     small = trained.sizes()[0]
     interactions = {size: {name: _interaction(trained, name, size, shallow, deep) for name in names} for size in ends}
     main = effect_over_texts(
@@ -156,10 +156,9 @@ def _row(trained: Trained, name: str, layers: int, size: int | str, words: str) 
     }
 
 
-def _end_words(size: int | str) -> str:
-    """Say how runs of a size end."""
-    stops = isinstance(size, str) or validation_rows(size) > 0
-    return "at the early stop" if stops else "at a fixed end"
+def _end_words(runs: Sequence[Run]) -> str:
+    """Say how runs of a size end: "full" has rows to choose the epoch by only where there are labels enough."""
+    return "at the early stop" if all("validation" in run.metrics for run in runs) else "at a fixed end"
 
 
 def _gap_chart(trained: Trained, size: int | str, depths: list[int], words: str, variants: dict[str, Any]) -> Any:  # noqa: ANN401 - Figure, which a light import must not need

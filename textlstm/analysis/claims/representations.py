@@ -1,7 +1,7 @@
 """A3: do deeper stacks give better representations, so that they generalize better?
 
 Test scores by depth under two controls, equal parameters and equal search; the claim asserts a gain under both, so the
-weaker of the two decides. Beside it: linear-probe transfer to another set.
+weaker of the two decides. Beside it: linear-probe transfer to another set, where there is one.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from textlstm.analysis.claims.finding import Effect, Finding
 from textlstm.analysis.claims.grids import OWN, train_variants
 from textlstm.analysis.claims.kept import kept
 from textlstm.analysis.claims.trained import Place, Trained
-from textlstm.analysis.claims.transfer import KINDS, Halves, probe_scores, transfer_data
+from textlstm.analysis.claims.transfer import KINDS, Halves, halving_problem, probe_scores, transfer_data
 from textlstm.analysis.figures import Figure
 from textlstm.analysis.wording import layers_words, setting_words
 from textlstm.errors import RecipeError
 from textlstm.experiment.controls import control_names, control_settings
 from textlstm.recipe import Recipe
+from textlstm.text.datasets import TextData
+from textlstm.text.protocol import load_recipe_data, with_test_split
 
 Floats = NDArray[np.float64]
 _MATCHED = "matched_parameters_deepest"
@@ -34,7 +36,8 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     """Train each depth under each control of the recipe, and probe stacks of equal parameters on another set.
 
     Args:
-        recipe: with depths and controls; `claim.options.transfer` names another set.
+        recipe: with depths and controls; `claim.options.transfer` names another set. Without one, and with classes
+            that cannot be halved, transfer is left out: the verdict does not stand on it.
         folder: of the runs and of the probes' figures.
         seeds: independent repeats.
         preview: whether this is one.
@@ -44,6 +47,7 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
         The gain in test accuracy of deeper stacks over the shallowest under the control that shows less of it.
 
     Raises:
+        DataError: the data, or the other set, cannot be read.
         RecipeError: there are fewer than two depths, or an option is not known.
     """
     options = dict(recipe.claim.options) if recipe.claim else {}
@@ -52,30 +56,43 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
         raise RecipeError(
             f"The representations claim has the option transfer, and claim.options names {min(options)}; take it out."
         )
-    trained = train_variants(recipe, folder, tell=tell)
-    depths = trained.depths()
+    depths = sorted(set(recipe.grid.layers or []))
     if len(depths) < 2:
         raise RecipeError(
             "The representations claim compares depths, and grid.layers has fewer than two; set two or more, such"
             " as [1, 2]."
         )
+    data = with_test_split(load_recipe_data(recipe))
+    if other is not None:
+        transfer_data(data, other=other, seed=recipe.seeds[0])  # a set that cannot be read is told before training
+    problem = halving_problem(data) if other is None else ""
+    if problem:
+        tell(f"Transfer is left out. {problem}")
+    trained = train_variants(recipe, folder, tell=tell)
     size = trained.sizes()[-1]
     asked = [name for name in control_names(recipe.grid) if Place(OWN, name, depths[0], size) in trained.runs]
     gains = {setting: _gain(trained, setting, depths, size) for setting in asked}
     main = weaker(list(gains.values()))
-    halves, scores = _transfer(recipe, folder, depths, size, other=other, seeds=trained.seeds, tell=tell)
     others = [effect for effect in gains.values() if effect is not main]
     others += _single_depths(trained, asked, depths, size)
-    others += _transfer_effects(scores, depths)
+    charts = [_score_figure(trained, asked, depths, size)]
+    words = f"Transfer is left out. {problem}"
+    if not problem:
+        halves, scores = _transfer(recipe, folder, data, depths, size=size, other=other, seeds=trained.seeds, tell=tell)
+        others += _transfer_effects(scores, depths)
+        charts.append(_transfer_figure(scores, depths, halves.words))
+        words = (
+            f"Transfer: {halves.words}. The probe is a logistic regression on what the classifier reads, its penalty"
+            " chosen on rows of its own; all depths have the parameters of the deepest."
+        )
     return Finding(
         effect=main,
         others=others,
         table=[_row(trained, setting, layers, size) for setting in asked for layers in depths],
-        charts=[_score_figure(trained, asked, depths, size), _transfer_figure(scores, depths, halves.words)],
+        charts=charts,
         notes=[
             "The claim asserts a gain at equal parameters and at equal search; the control that shows less decides.",
-            f"Transfer: {halves.words}. The probe is a logistic regression on what the classifier reads, its penalty"
-            " chosen on rows of its own; all depths have the parameters of the deepest.",
+            words,
             *trained.notes,
         ],
         overturn=(
@@ -118,17 +135,15 @@ def _single_depths(trained: Trained, asked: Sequence[str], depths: Sequence[int]
 def _transfer(
     recipe: Recipe,
     folder: Path,
+    data: TextData,
     depths: Sequence[int],
-    size: int | str,
     *,
+    size: int | str,
     other: str | None,
     seeds: Sequence[int],
     tell: Callable[[str], None],
 ) -> tuple[Halves, list[dict[str, dict[str, float]]]]:
     """Probe each seed, or read what was probed before."""
-    from textlstm.text.protocol import load_recipe_data, with_test_split
-
-    data = with_test_split(load_recipe_data(recipe))
     plain = recipe.model_copy(update={"claim": None}).override({"grid": {}})
     scores = []
     for seed in seeds:

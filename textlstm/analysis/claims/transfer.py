@@ -28,6 +28,7 @@ PROBE_ROWS = 1200
 """Texts of the other set that a probe is fitted on, and those that it is scored on, at most."""
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 _CHOOSING_SHARE = 0.25
+_FEWEST_CLASSES = 4
 KINDS = {
     "trained": "trained stack",
     "untrained": "untrained stack",
@@ -69,17 +70,31 @@ def transfer_data(data: TextData, *, other: str | None, seed: int) -> Halves:
     if other is not None:
         asked = with_test_split(load_data(other))
         return Halves(data, asked, f"learned on {data.source}, asked for the labels of {other}")
-    if data.multi_label or len(data.label_names) < 4:
-        raise DataError(
-            f"Without another set, transfer is from half of the classes to the other half, which takes four classes or"
-            f" more with one label a text, and {data.source} has {len(data.label_names)}"
-            f"{' and several labels a text' if data.multi_label else ''}; name another set with"
-            " --set claim.options.transfer=DATA."
-        )
+    if problem := halving_problem(data):
+        raise DataError(problem)
     order = np.random.default_rng([seed, 0x7472616E]).permutation(len(data.label_names))
     half = (len(order) + 1) // 2
     words = f"learned on half of the classes of {data.source}, asked for the other half; other halves for each seed"
     return Halves(_classes(data, order[:half]), _classes(data, order[half:]), words)
+
+
+def halving_problem(data: TextData) -> str:
+    """Say why the classes of some data cannot be halved.
+
+    Args:
+        data: of the recipe.
+
+    Returns:
+        One sentence with its mend; empty where they can.
+    """
+    if not data.multi_label and len(data.label_names) >= _FEWEST_CLASSES:
+        return ""
+    return (
+        "Without another set, transfer is from half of the classes to the other half, which takes four classes or"
+        f" more with one label a text, and {data.source} has {len(data.label_names)}"
+        f"{' and several labels a text' if data.multi_label else ''}; name another set with"
+        " --set claim.options.transfer=DATA."
+    )
 
 
 def _classes(data: TextData, kept: NDArray[np.int64]) -> TextData:
