@@ -1,11 +1,13 @@
 """Cost: growth that is planted comes out, and the weaker of training and answers decides."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from textlstm.analysis.claims import cost
 from textlstm.analysis.claims.finding import verdict
-from textlstm.errors import RecipeError
+from textlstm.errors import RecipeError, RunFolderError
 from textlstm.recipe_files import load_recipe
 from textlstm.text import protocol
 
@@ -19,7 +21,7 @@ TINY = {
 }
 
 
-def planted(monkeypatch, tmp_path, *, training, answers):
+def planted(monkeypatch, tmp_path, *, training, answers, data="these texts"):
     """Measure repeats whose times grow by a share of one layer with each layer more, and with noise."""
 
     def repeat(recipe, configs, *, tokens, seed):
@@ -33,7 +35,7 @@ def planted(monkeypatch, tmp_path, *, training, answers):
         timed = {"training": times(training), "memory_mb": times(training), **late}
         return {"processor": {"share": 0.5}, **timed}
 
-    monkeypatch.setattr(protocol, "load_recipe_data", lambda _: None)
+    monkeypatch.setattr(protocol, "load_recipe_data", lambda _: SimpleNamespace(fingerprint=data))
     monkeypatch.setattr(cost, "_configs", lambda recipe, data, depths: (dict.fromkeys(depths), 10))
     counts = {"flops": 1.0, "parameters": 1, "disk_mb": 1.0}
     monkeypatch.setattr(cost, "_counted", lambda configs: dict.fromkeys(configs, counts))
@@ -55,6 +57,17 @@ def test_answers_that_cost_nothing_more_decide_against_training_that_does(monkey
     finding = planted(monkeypatch, tmp_path, training=1.0, answers=0.0)
     assert "answer to one text" in finding.effect.name
     assert verdict(finding.effect, 10, preview=False) == "no effect beyond the threshold"
+
+
+def test_times_of_other_data_are_not_taken_for_these_and_a_damaged_file_is_named(monkeypatch, tmp_path):
+    first = planted(monkeypatch, tmp_path, training=1.0, answers=1.0)
+    kept = planted(monkeypatch, tmp_path, training=0.5, answers=0.5)
+    assert kept.effect == first.effect  # the same data: read, not timed again
+    other = planted(monkeypatch, tmp_path, training=0.5, answers=0.5, data="a file of the same name with other texts")
+    assert other.effect.value == pytest.approx(50, abs=3)
+    (tmp_path / "seed=0.json").write_text('{"training": ')
+    with pytest.raises(RunFolderError, match=r"seed=0\.json should hold figures as JSON"):
+        planted(monkeypatch, tmp_path, training=1.0, answers=1.0)
 
 
 def test_a_claim_is_measured_and_resumed(tmp_path, monkeypatch):

@@ -6,8 +6,8 @@ within the same repeat. Each repeat has fresh models and words.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from textlstm.analysis.charts.claim_curves import by_depth_figure
 from textlstm.analysis.claims.effects import effect_over_seeds, number, weaker
 from textlstm.analysis.claims.finding import Effect, Finding
-from textlstm.atomic_files import replace_file
+from textlstm.analysis.claims.kept import kept
 from textlstm.errors import RecipeError
 from textlstm.recipe import Recipe
 
@@ -56,6 +56,7 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     Raises:
         DataError: the data cannot be read.
         RecipeError: there are fewer than two depths.
+        RunFolderError: a file of figures is damaged.
     """
     from textlstm.text.protocol import load_recipe_data
 
@@ -63,15 +64,12 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     if len(depths) < 2:
         raise RecipeError("The cost claim compares depths, and grid.layers has fewer than two.")
     data = load_recipe_data(recipe)
-    folder.mkdir(parents=True, exist_ok=True)
     configs, tokens = _configs(recipe, data, depths)
+    mark = f"{recipe.fingerprint()} {data.fingerprint}"
     repeats = []
     for seed in recipe.seeds[:seeds]:
         path = folder / f"seed={seed}.json"
-        if not path.exists():
-            figures = _repeat(recipe, configs, tokens=tokens, seed=seed)
-            replace_file(path, json.dumps(figures, indent=1).encode())
-        repeats.append(json.loads(path.read_text("utf-8")))
+        repeats.append(kept(path, mark, partial(_repeat, recipe, configs, tokens=tokens, seed=seed)))
         tell(f"  {len(repeats)} of {seeds} repeats")
     counted = _counted(configs)
     times = {kind: np.array([[one[kind][str(k)] for k in depths] for one in repeats]) for kind in _TIMES}
