@@ -10,7 +10,7 @@ import typer
 
 from textlstm import cli_options as opt
 from textlstm.cli_compare import data_name
-from textlstm.cli_grid import Workers
+from textlstm.cli_grid import WORKERS_HINT, Workers
 from textlstm.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def advise(
             deepest = recipe.override({"model.num_layers": max_layers})
             workers, note = workers_for_run(deepest, data_facts(loaded, recipe))
             if note:
-                progress.say(note)
+                progress.say(f"{note} {WORKERS_HINT}")
         advice = find_out(
             recipe,
             loaded,

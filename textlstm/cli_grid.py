@@ -30,6 +30,8 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=0, help="runs at a time, each in a process of its own; 0: one, in this one"),
 ]
+WORKERS_HINT = "--workers sets another number."
+"""Follows what is said of a number of workers that was chosen; claims have no such option."""
 RayAddress = Annotated[
     str | None,
     typer.Option("--ray-address", help="run on a Ray cluster: its address, or `local` to start one", metavar="ADDRESS"),
@@ -191,7 +193,7 @@ def _executor(
     if workers is None:
         workers, note = workers_for(campaign.recipe, campaign.cells, campaign.facts)
         if note:
-            progress.say(note)
+            progress.say(f"{note} {WORKERS_HINT}")
     return Processes(workers, ahead)
 
 

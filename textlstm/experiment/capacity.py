@@ -51,8 +51,8 @@ def choose_workers(*, threads: int, device: str = "auto", run_bytes: int = WORKE
     by_processors = max(1, available_threads() // threads)
     if by_processors > 1 and (device in ("cuda", "mps") or (device == "auto" and _has_gpu())):
         return 1, (
-            "1 run goes at a time, since several on one graphics processor would compete for its memory; --workers sets"
-            " another number, and device=cpu trains on the processors."
+            "1 run goes at a time, since several on one graphics processor would compete for its memory; device=cpu"
+            " trains on the processors."
         )
     memory = available_memory()
     if memory is None:
@@ -63,7 +63,7 @@ def choose_workers(*, threads: int, device: str = "auto", run_bytes: int = WORKE
     each, free = (f"{amount / 2**20:,.0f} MiB" for amount in (run_bytes, memory))
     return by_memory, (
         f"{by_memory} {'runs go' if by_memory > 1 else 'run goes'} at a time, where the processors would allow"
-        f" {by_processors}: each needs about {each} and {free} are free; --workers sets another number."
+        f" {by_processors}: each needs about {each} and {free} are free."
     )
 
 

@@ -167,7 +167,7 @@ def test_the_slope_over_levels_is_that_of_least_squares():
 
 @pytest.mark.slow
 def test_a_claim_is_measured_and_resumed(texts_csv, tmp_path, monkeypatch):
-    monkeypatch.setattr(ladder, "choose_workers", lambda **_: (1, None))
+    monkeypatch.setattr(ladder, "workers_for_run", lambda *_: (1, None))
     monkeypatch.setattr(grids, "workers_for", lambda *_: (1, None))
     recipe = tiny_claim(texts_csv)
     first = measure(recipe, tmp_path, seeds=2, preview=True, tell=lambda _: None)
@@ -176,7 +176,7 @@ def test_a_claim_is_measured_and_resumed(texts_csv, tmp_path, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     np.testing.assert_equal(again.effect, first.effect)
     rates = len(read_options(recipe).learning_rates)
-    assert len(planned_work(recipe)) == 3 * rates + 3 * 2 * 3 + 3 * 2
+    assert len(planned_work(recipe)[0]) == 3 * rates + 3 * 2 * 3 + 3 * 2
     assert {effect.unit for effect in first.others} == {"doublings", "points a level"}
     for chart in first.charts:
         assert chart.spec(validate=True)

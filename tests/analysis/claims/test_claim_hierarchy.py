@@ -1,11 +1,13 @@
 """Hierarchy: what counts is what training moves, and the claim from its recipe to a finding."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from textlstm.analysis.claims import hierarchy
 from textlstm.analysis.claims.finding import verdict
-from textlstm.errors import RecipeError
+from textlstm.errors import DataError, RecipeError
 from textlstm.recipe_files import load_recipe
 from textlstm.text import protocol
 
@@ -13,7 +15,7 @@ CLAIM = load_recipe("claims/hierarchy")
 RECIPE = CLAIM.planned(CLAIM.claim.full)
 
 
-def planted(monkeypatch, tmp_path, *, trained, untrained):
+def planted(monkeypatch, tmp_path, *, trained, untrained, data="these texts"):
     """Seeds whose abstract facts lie so many layers above the surface facts."""
 
     def probe_seed(recipe, data):
@@ -38,8 +40,10 @@ def planted(monkeypatch, tmp_path, *, trained, untrained):
             **found,
         }
 
-    monkeypatch.setattr(hierarchy, "choose_workers", lambda **_: (1, None))
-    monkeypatch.setattr(hierarchy, "load_recipe_data", lambda _: None)
+    monkeypatch.setattr(hierarchy, "probing_workers", lambda *_: (1, None))
+    texts = SimpleNamespace(text_list=lambda: [f"text {number}" for number in range(100)])
+    given = SimpleNamespace(fingerprint=data, splits={"test": texts})
+    monkeypatch.setattr(hierarchy, "load_recipe_data", lambda _: given)
     monkeypatch.setattr(hierarchy, "with_test_split", lambda data: data)
     monkeypatch.setattr(hierarchy, "_probe_seed", probe_seed)
     return hierarchy.measure(RECIPE, tmp_path, seeds=10, preview=False, tell=lambda _: None)
@@ -64,6 +68,8 @@ def test_seeds_are_probed_once(monkeypatch, tmp_path):
     first = planted(monkeypatch, tmp_path, trained=1.0, untrained=0.0)
     again = planted(monkeypatch, tmp_path, trained=5.0, untrained=0.0)  # read from the files of the first
     assert again.effect == first.effect and len(list(tmp_path.glob("seed=*.json"))) == 10
+    other = planted(monkeypatch, tmp_path, trained=5.0, untrained=0.0, data="texts that took the place of the first")
+    assert other.effect.value == pytest.approx(5.0, abs=0.1)
 
 
 def test_two_layers_are_no_order(tmp_path):
@@ -71,6 +77,13 @@ def test_two_layers_are_no_order(tmp_path):
         hierarchy.measure(
             RECIPE.override({"model.num_layers": 2}), tmp_path, seeds=2, preview=True, tell=lambda _: None
         )
+
+
+def test_too_few_test_texts_are_told_before_anything_is_trained(monkeypatch, tmp_path):
+    monkeypatch.setattr(hierarchy, "_probe_seed", lambda *_: pytest.fail("it was trained"))
+    few = "listops:max_depth=2,max_length=16,train=40,validation=20,test=30"
+    with pytest.raises(DataError, match=r"takes 60 different ones or more, and listops:.* has \d+; name larger data"):
+        hierarchy.measure(RECIPE.override({"data.source": few}), tmp_path, seeds=2, preview=True, tell=print)
 
 
 def test_a_claim_is_measured(tmp_path):

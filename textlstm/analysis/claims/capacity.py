@@ -18,8 +18,16 @@ from textlstm.analysis.charts.claim_curves import by_depth_figure
 from textlstm.analysis.claims.censored import Crossing, bounded_effect, doublings, falls_below
 from textlstm.analysis.claims.effects import number, weaker
 from textlstm.analysis.claims.finding import Effect, Finding
-from textlstm.analysis.claims.grids import OWN, grid_work
-from textlstm.analysis.claims.ladder import FITTED, Options, Stack, fitting_ladder, measure_stacks
+from textlstm.analysis.claims.grids import OWN, grid_work, planned_data
+from textlstm.analysis.claims.ladder import (
+    FITTED,
+    Options,
+    Stack,
+    climbing_workers,
+    fitting_ladder,
+    measure_stacks,
+    stack_recipe,
+)
 from textlstm.analysis.claims.nesting import nested_recipe, nesting_gains
 from textlstm.analysis.figures import Figure
 from textlstm.analysis.wording import layers_words, setting_words
@@ -91,33 +99,34 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     )
 
 
-def planned_work(recipe: Recipe) -> list[float]:
+def planned_work(recipe: Recipe) -> tuple[list[float], int]:
     """Estimate what the claim's trainings take.
 
     Args:
         recipe: as it is carried out.
 
     Returns:
-        Seconds of each training, if every stack climbs the whole ladder.
+        Seconds of each training, if every stack climbs the whole ladder; and how many go side by side: as many as the
+        ladder has, or the runs on ListOps where those are fewer.
 
     Raises:
-        DataError: ListOps cannot be generated as the options say.
+        DataError: the data cannot be read, or ListOps cannot be generated as the options say.
         RecipeError: an option is wrong.
     """
     from textlstm.experiment.run_time import update_seconds
 
     options, depths = read_options(recipe), sorted(set(recipe.grid.layers or []))
-    plain = recipe.model_copy(update={"claim": None}).override({"grid": {}})
+    nested, workers = grid_work(nested_recipe(recipe, options.nesting), {OWN: {}})
+    stacks = list(dict.fromkeys(stacks_of(recipe, depths).values()))
+    climbing, _ = climbing_workers(recipe, planned_data(recipe), stacks)
     seconds = []
-    for stack in dict.fromkeys(stacks_of(recipe, depths).values()):
-        widths = list(stack.widths) if isinstance(stack.widths, tuple) else stack.widths
-        one = plain.override({"model.num_layers": stack.layers, "model.hidden_size": widths})
-        once = update_seconds(one, tokens=recipe.tokenizer.max_length, num_labels=2)
+    for stack in stacks:
+        once = update_seconds(stack_recipe(recipe, stack), tokens=recipe.tokenizer.max_length, num_labels=2)
         seconds += [options.fixed_updates * once] * len(options.learning_rates)
         # Rungs that are fitted end about there; the one that is not, after which a climb ends, goes to the cut.
         rungs = [options.fixed_updates * once] * (len(options.ladder) - 1) + [options.most_updates * once]
         seconds += rungs * len(recipe.seeds)
-    return seconds + grid_work(nested_recipe(recipe, options.nesting), {OWN: {}})
+    return seconds + nested, min(climbing, workers)
 
 
 def read_options(recipe: Recipe) -> Options:

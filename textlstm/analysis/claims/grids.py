@@ -108,7 +108,7 @@ def _data_of(part: str) -> TextData:
     return load_recipe_data(validate({"name": "plan", "data": json.loads(part)}, origin="the recipe"))
 
 
-def grid_work(recipe: Recipe, variants: Variants) -> list[float]:
+def grid_work(recipe: Recipe, variants: Variants) -> tuple[list[float], int]:
     """Estimate what a claim's grid takes.
 
     Args:
@@ -116,18 +116,18 @@ def grid_work(recipe: Recipe, variants: Variants) -> list[float]:
         variants: settings that are compared.
 
     Returns:
-        Seconds of each run, those included that follow a search.
+        Seconds of each run, those included that follow a search; and how many go side by side, as `train_cells` has it.
 
     Raises:
         DataError: the data cannot be read, or a size does not fit it.
         RecipeError: a variant does not fit the recipe.
     """
-    _, cells = claim_campaign(recipe, variants, loaded=planned_data(recipe))
+    campaign, cells = claim_campaign(recipe, variants, loaded=planned_data(recipe))
     runs = {cell.path: cell.work for _, cell in cells}
     if "tuned" in recipe.grid.controls:
         searched = [cell for _, cell in cells if cell.others.get("trial") == 0]
         runs |= {cell.path / str(seed): cell.work for cell in searched for seed in recipe.seeds}
-    return list(runs.values())
+    return list(runs.values()), workers_for(recipe, [cell for _, cell in cells], campaign.facts)[0]
 
 
 def train_variants(

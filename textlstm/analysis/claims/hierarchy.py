@@ -24,7 +24,8 @@ from textlstm.analysis.claims.finding import Effect, Finding
 from textlstm.analysis.claims.kept import kept
 from textlstm.analysis.figures import Figure
 from textlstm.errors import DataError, RecipeError
-from textlstm.experiment.capacity import choose_workers
+from textlstm.experiment.capacity import workers_for_run
+from textlstm.experiment.plan import data_facts
 from textlstm.recipe import Recipe
 from textlstm.stats.intervals import mean_interval
 from textlstm.text.protocol import load_recipe_data, with_test_split
@@ -62,8 +63,13 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
             f" {depth}; set model.num_layers={FEWEST_LAYERS}."
         )
     found: list[dict[str, Any]] = []
-    workers = min(choose_workers(threads=recipe.threads, device=recipe.device)[0], seeds)
-    probe = partial(_kept_seed, recipe=recipe, folder=folder)
+    data = with_test_split(load_recipe_data(recipe))
+    _check_texts(data)
+    workers, note = probing_workers(recipe, data)
+    if note:
+        tell(note)
+    workers = min(workers, seeds)
+    probe = partial(_kept_seed, recipe=recipe, data=data, folder=folder)
     with ExitStack() as pools:
         spread: Any = map
         if workers > 1:
@@ -77,13 +83,34 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     return _finding(found, depth)
 
 
-def _kept_seed(seed: int, *, recipe: Recipe, folder: Path) -> dict[str, Any]:
-    """Probe one seed, or read what was probed before."""
+def _check_texts(data: TextData) -> None:
+    """Refuse before training what probes would refuse after it."""
+    from textlstm.analysis.diagnostics.probes import FEWEST_TEXTS
 
-    def probe() -> dict[str, Any]:
-        return _probe_seed(recipe.override({"seed": seed}), with_test_split(load_recipe_data(recipe)))
+    if (different := len(set(data.splits["test"].text_list()))) < FEWEST_TEXTS:
+        raise DataError(
+            f"The hierarchy claim probes test texts, which takes {FEWEST_TEXTS} different ones or more, and"
+            f" {data.source} has {different}; name larger data, or give more test texts with --set data.test=DATA."
+        )
 
-    return kept(folder / f"seed={seed}.json", recipe.fingerprint(), probe)
+
+def probing_workers(recipe: Recipe, data: TextData) -> tuple[int, str | None]:
+    """Decide how many seeds are trained and probed side by side.
+
+    Args:
+        recipe: of the claim.
+        data: with its test split.
+
+    Returns:
+        The number of workers, at least 1, and a sentence when something else than the processors sets it.
+    """
+    return workers_for_run(recipe, data_facts(data, recipe))
+
+
+def _kept_seed(seed: int, *, recipe: Recipe, data: TextData, folder: Path) -> dict[str, Any]:
+    """Probe one seed, or read what was probed before with the same settings on the same data."""
+    mark = f"{recipe.fingerprint()} {data.fingerprint}"
+    return kept(folder / f"seed={seed}.json", mark, lambda: _probe_seed(recipe.override({"seed": seed}), data))
 
 
 def _probe_seed(recipe: Recipe, data: TextData) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from textlstm.analysis.claims.kept import kept
 from textlstm.errors import DataError
-from textlstm.experiment.capacity import choose_workers
+from textlstm.experiment.capacity import workers_for_run
+from textlstm.experiment.plan import data_facts
 from textlstm.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -98,6 +99,37 @@ def fitting_ladder(recipe: Recipe, data: TextData, options: Options) -> tuple[li
     ] if left else []
 
 
+def stack_recipe(recipe: Recipe, stack: Stack) -> Recipe:
+    """Make the recipe of one stack's training, for estimates of time and memory.
+
+    Args:
+        recipe: of the claim.
+        stack: of the claim.
+
+    Returns:
+        One cell, on the CPU, where stacks are trained.
+    """
+    widths = list(stack.widths) if isinstance(stack.widths, tuple) else stack.widths
+    plain = recipe.model_copy(update={"claim": None}).override({"grid": {}, "device": "cpu"})
+    return plain.override({"model.num_layers": stack.layers, "model.hidden_size": widths})
+
+
+def climbing_workers(recipe: Recipe, data: TextData, stacks: Sequence[Stack]) -> tuple[int, str | None]:
+    """Decide how many climbs go on side by side.
+
+    Args:
+        recipe: of the claim.
+        data: the texts, all of which each worker holds.
+        stacks: all different; the largest decides how many the memory holds.
+
+    Returns:
+        The number of workers, at least 1, and a sentence when something else than the processors sets it.
+    """
+    facts = replace(data_facts(data, recipe), num_labels=2)
+    chosen = [workers_for_run(stack_recipe(recipe, stack), facts) for stack in stacks]
+    return min(chosen, key=lambda found: found[0])
+
+
 def measure_stacks(
     recipe: Recipe,
     data: TextData,
@@ -128,7 +160,10 @@ def measure_stacks(
     )
     jobs = [(stack, seed) for seed in recipe.seeds[:seeds] for stack in stacks]
     found: dict[Stack, list[dict[str, Any]]] = {stack: [] for stack in stacks}
-    workers = min(choose_workers(threads=recipe.threads, device="cpu")[0], len(jobs))
+    workers, note = climbing_workers(recipe, data, stacks)
+    if note:
+        tell(note)
+    workers = min(workers, len(jobs))
     pilots = {
         stack: kept_rate(
             stack, recipe=recipe, data=data, folder=folder / "random-labels", ladder=ladder, options=options

@@ -21,7 +21,7 @@ from textlstm.analysis.charts.claim_curves import by_distance_figure
 from textlstm.analysis.claims.censored import Crossing, bounded_effect, doublings, falls_below
 from textlstm.analysis.claims.effects import effect_over_seeds
 from textlstm.analysis.claims.finding import Effect, Finding
-from textlstm.analysis.claims.grids import OWN, grid_work, train_variants
+from textlstm.analysis.claims.grids import OWN, Variants, grid_work, train_variants
 from textlstm.analysis.claims.trained import Place, Trained
 from textlstm.analysis.figures import Figure
 from textlstm.errors import RecipeError, TrainingError
@@ -109,28 +109,32 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     )
 
 
-def planned_work(recipe: Recipe) -> list[float]:
+def planned_work(recipe: Recipe) -> tuple[list[float], int]:
     """Estimate what the claim's runs take.
 
     Args:
         recipe: as it is carried out.
 
     Returns:
-        Seconds of each run.
+        Seconds of each run, and how many go side by side: at the longest distance, whose texts take the most memory.
 
     Raises:
         RecipeError: the data is not `recall`, or an option is wrong.
     """
     distances, beside_seeds = _options(recipe)
     variants = dict(recipe.claim.variants) if recipe.claim is not None else {}
-    seconds = []
+    seconds: list[float] = []
+    workers: list[int] = []
     for distance in distances:
         at_distance = recipe.override({"data.source": recall_at(recipe.data.source, distance)})
-        seconds += grid_work(at_distance, {OWN: {}})
+        plans: list[tuple[Recipe, Variants]] = [(at_distance, {OWN: {}})]
         if variants and beside_seeds:
-            fewer = at_distance.override({"grid.seeds": recipe.seeds[:beside_seeds]})
-            seconds += grid_work(fewer, variants)
-    return seconds
+            plans.append((at_distance.override({"grid.seeds": recipe.seeds[:beside_seeds]}), variants))
+        for planned, own in plans:
+            runs, side_by_side = grid_work(planned, own)
+            seconds += runs
+            workers.append(side_by_side)
+    return seconds, min(workers)
 
 
 def recall_at(source: str, distance: int) -> str:

@@ -32,11 +32,13 @@ class Work:
         runs: seconds of each training that goes beside others.
         alone: seconds of what one process does by itself.
         trained_alone: models that are trained in that.
+        workers: trainings that go side by side, as processors and memory allow.
     """
 
     runs: list[float]
     alone: float = 0.0
     trained_alone: int = 0
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,11 @@ def plan_claim(recipe: Recipe, *, full: bool, settings: Mapping[str, Any] | None
         DataError: the data cannot be read, or a size does not fit it.
     """
     from textlstm.analysis.claims.grids import planned_data
-    from textlstm.experiment.capacity import choose_workers
 
     chosen, notes = planned_recipe(recipe, full=full, settings=settings, read=planned_data)
     statement = state(chosen, preview=not full)
     work = _work(chosen)
-    workers = choose_workers(threads=chosen.threads, device=chosen.device)[0] if work.runs else 0
+    workers = work.workers if work.runs else 0
     started = work.alone + _START_SECONDS
     return ClaimPlan(
         recipe=chosen,
@@ -184,7 +185,7 @@ def _cells(recipe: Recipe) -> str:
 
 def _work(recipe: Recipe) -> Work:
     """Estimate what a claim takes."""
-    from textlstm.analysis.claims.grids import OWN, grid_work
+    from textlstm.analysis.claims.grids import OWN, grid_work, planned_data
 
     claim = recipe.claim
     assert claim is not None  # noqa: S101 - planned_recipe has refused it
@@ -196,21 +197,36 @@ def _work(recipe: Recipe) -> Work:
         case "capacity":
             from textlstm.analysis.claims.capacity import planned_work
 
-            return Work(planned_work(recipe))
+            seconds, workers = planned_work(recipe)
+            return Work(seconds, workers=workers)
         case "long-range":
             from textlstm.analysis.claims.long_range import planned_work
 
-            return Work(planned_work(recipe))
+            seconds, workers = planned_work(recipe)
+            return Work(seconds, workers=workers)
         case "tuning":
             from textlstm.analysis.claims.tuning import planned_work
 
-            return Work(planned_work(recipe))
-    runs = grid_work(recipe, {OWN: {}, **claim.variants})
+            seconds, workers = planned_work(recipe)
+            return Work(seconds, workers=workers)
+        case "data-hunger":
+            from textlstm.analysis.claims.data_hunger import check_curves
+
+            check_curves(sorted(set(recipe.grid.layers or [])), recipe.grid.sizes or [])
+    runs, workers = grid_work(recipe, {OWN: {}, **claim.variants})
     if claim.name == "hierarchy":  # each is probed at every level beside an untrained stack
+        from textlstm.analysis.claims.hierarchy import probing_workers
+
         facts = 7 if recipe.data.source.startswith("listops") else 4
         probes = 2 * facts * (recipe.model.num_layers + 1) * _PROBE_SECONDS
-        return Work([seconds + probes for seconds in runs])
+        workers, _ = probing_workers(recipe, planned_data(recipe))
+        return Work([seconds + probes for seconds in runs], workers=workers)
     if claim.name == "representations":
-        learned = grid_work(recipe.override({"grid.controls": ["matched_parameters"]}), {OWN: {}})
-        return Work(runs, sum(learned) + len(learned) * _TRANSFER_SECONDS, len(learned))
-    return Work(runs)
+        from textlstm.analysis.claims.transfer import halving_problem
+
+        if claim.options.get("transfer") is None and halving_problem(planned_data(recipe)):
+            return Work(runs, workers=workers)  # transfer is left out
+        learned, _ = grid_work(recipe.override({"grid.controls": ["matched_parameters"]}), {OWN: {}})
+        alone = sum(learned) + len(learned) * _TRANSFER_SECONDS
+        return Work(runs, alone, trained_alone=len(learned), workers=workers)
+    return Work(runs, workers=workers)

@@ -30,6 +30,7 @@ from textlstm.analysis.claims.random_search import (
 from textlstm.analysis.wording import layers_words
 from textlstm.errors import RecipeError, TrainingError
 from textlstm.experiment.campaign import Campaign
+from textlstm.experiment.capacity import workers_for
 from textlstm.experiment.grid import Cell
 from textlstm.experiment.search_space import RandomSpace, random_settings
 from textlstm.recipe import Recipe
@@ -106,21 +107,23 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     )
 
 
-def planned_work(recipe: Recipe) -> list[float]:
+def planned_work(recipe: Recipe) -> tuple[list[float], int]:
     """Estimate what the claim's trials take.
 
     Args:
         recipe: as it is carried out.
 
     Returns:
-        Seconds of each trial; cells with another activation than tanh leave the fused kernel and are slower.
+        Seconds of each trial; cells with another activation than tanh leave the fused kernel and are slower. And how
+        many go side by side: the largest trial decides how many the memory holds.
 
     Raises:
         DataError: the data cannot be read, or a size does not fit it.
         RecipeError: an option is wrong.
     """
-    _, planned = plan_search(recipe, read_options(recipe), loaded=planned_data(recipe))
-    return [cell.work * (_SLOWER if name.startswith(_PER_LAYER) else 1) for name, cell in planned]
+    campaign, planned = plan_search(recipe, read_options(recipe), loaded=planned_data(recipe))
+    seconds = [cell.work * (_SLOWER if name.startswith(_PER_LAYER) else 1) for name, cell in planned]
+    return seconds, workers_for(recipe, [cell for _, cell in planned], campaign.facts)[0]
 
 
 def read_options(recipe: Recipe) -> Options:
