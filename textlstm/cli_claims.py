@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from textlstm import cli_options as opt
-from textlstm.errors import RecipeError
+from textlstm.errors import RecipeError, TextLSTMError
 from textlstm.recipe import Recipe
 from textlstm.recipe_files import load_recipe, parse_override
 
 if TYPE_CHECKING:
     from textlstm.analysis.claims.planning import ClaimPlan
+    from textlstm.analysis.claims.record import ClaimReport
 
 ALL = "all"
 """The claim that stands for every one of them."""
@@ -54,33 +55,44 @@ def run_claims(
         return
     folder = opt.writable_folder(out or Path("runs") / _folder_name(recipe, changes))
     from textlstm.analysis.claims.campaign import run_all_claims, run_claim
+    from textlstm.analysis.claims.record import AllClaims, ClaimReport
     from textlstm.cli_progress import quiet_libraries
 
     quiet_libraries()
     tell = _teller(quiet)
-    if recipe.claim.name == ALL:
-        claims = run_all_claims(recipe, folder, full=full, tell=tell, settings=changes, command=command)
-        if as_json:
-            typer.echo(claims.model_dump_json(indent=1))
+    try:
+        if recipe.claim.name == ALL:
+            found: AllClaims | ClaimReport = run_all_claims(
+                recipe, folder, full=full, tell=tell, settings=changes, command=command
+            )
         else:
-            from textlstm.analysis.claims.pages import claims_table_rows
-
-            _print_rows("Claims", ["claim", "verdict", "effect", "threshold"], claims_table_rows(claims))
-            typer.echo(f"Report: {folder / 'all.html'}; all.json and a folder for each claim are beside it.")
-        if any(row.verdict is None for row in claims.rows):
-            raise typer.Exit(1)
-        return
-    report = run_claim(recipe, folder, full=full, tell=tell, settings=changes, command=command)
+            found = run_claim(recipe, folder, full=full, tell=tell, settings=changes, command=command)
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted; what is finished is in {folder}, and the same command goes on from there.", err=True)
+        raise typer.Exit(1) from None
     if as_json:
-        typer.echo(report.model_dump_json(indent=1))
-        return
+        typer.echo(found.model_dump_json(indent=1))
+    elif isinstance(found, ClaimReport):
+        _print_claim(found, folder)
+    else:
+        from textlstm.analysis.claims.pages import claims_table_rows
+
+        _print_rows("Claims", ["claim", "verdict", "effect", "threshold"], claims_table_rows(found))
+        typer.echo(f"Report: {folder / 'all.html'}; all.json and a folder for each claim are beside it.")
+    if isinstance(found, AllClaims) and any(row.verdict is None for row in found.rows):
+        raise typer.Exit(1)
+
+
+def _print_claim(report: ClaimReport, folder: Path) -> None:
+    """Print what came of one claim."""
     typer.echo(report.stated.statement)
     for sentence in report.answer:
         typer.echo(sentence)
     if report.overturn:
         typer.echo(f"What would overturn it: {report.overturn}")
     typer.echo(f"Stated before the run with hash {report.stated.hash}.")
-    typer.echo(f"\nReport: {folder / ('full' if full else 'preview') / 'claim.html'}; claim.json is beside it.")
+    plan = "preview" if report.stated.preview else "full"
+    typer.echo(f"\nReport: {folder / plan / 'claim.html'}; claim.json is beside it.")
 
 
 def _teller(quiet: bool) -> Callable[[str], None]:
@@ -104,9 +116,19 @@ def _show_plans(recipe: Recipe, *, full: bool, changes: dict[str, Any], as_json:
 
     assert recipe.claim is not None  # noqa: S101 - asked with claims only
     chosen = [load_recipe(f"claims/{name}") for name in CLAIMS] if recipe.claim.name == ALL else [recipe]
-    pairs = [[plan_claim(one, full=plan, settings=changes) for plan in (False, True)] for one in chosen]
+    pairs: list[list[ClaimPlan]] = []
+    refused: dict[str, str] = {}
+    for one in chosen:
+        try:
+            pairs.append([plan_claim(one, full=plan, settings=changes) for plan in (False, True)])
+        except TextLSTMError as error:
+            if recipe.claim.name != ALL:
+                raise
+            refused[one.name] = str(error)  # as in a round of all, the others go on
     if as_json:
-        typer.echo(json.dumps([_plan_record(plan) for pair in pairs for plan in pair], indent=1))
+        records = [_plan_record(plan) for pair in pairs for plan in pair]
+        records += [{"claim": name, "problem": reason} for name, reason in refused.items()]
+        typer.echo(json.dumps(records, indent=1))
         return
     _print_rows(
         "What would be measured",
@@ -121,6 +143,8 @@ def _show_plans(recipe: Recipe, *, full: bool, changes: dict[str, Any], as_json:
         typer.echo(f"  Cells of the {_plan_name(plan)}: {plan.cells}.")
         for note in plan.notes:
             typer.echo(f"  {note}")
+    for name, reason in refused.items():
+        typer.echo(f"\n{name} could not be measured: {reason}")
     typer.echo(
         "\nRuns are models to train, at most. Minutes are estimates, good to a factor of two or so, for processors that"
         " have nothing else to do; runs go side by side where there are several."

@@ -12,7 +12,7 @@ from textlstm.analysis.claims.campaign import CLAIMS, run_all_claims, run_claim
 from textlstm.analysis.claims.effects import written
 from textlstm.analysis.claims.finding import Effect, Finding, looks_large, verdict
 from textlstm.analysis.claims.planning import planned_recipe
-from textlstm.analysis.claims.record import ClaimReport, claim_hash
+from textlstm.analysis.claims.record import ClaimReport, answer_of, claim_hash, state
 from textlstm.errors import DataError, RecipeError
 from textlstm.recipe import validate
 from textlstm.recipe_files import load_recipe
@@ -51,6 +51,15 @@ def test_the_verdict_turns_with_the_interval_and_a_preview_never_decides(low, wi
     assert (word == "no effect beyond the threshold") == inside
     assert verdict(one, threshold, preview=True) == "undecided"
     assert looks_large(one, threshold) == (word in ("supported", "contradicted"))
+
+
+@pytest.mark.parametrize(("low", "told"), [(-0.5, False), (-3.0, True)])
+def test_no_effect_says_where_an_effect_against_the_claim_is_not_ruled_out(low, told):
+    finding, stated = Finding(effect(low, 0.4)), state(CLAIM, preview=False)
+    word = verdict(finding.effect, stated.threshold, preview=False)
+    answer = answer_of(finding, word, stated, large=False, words=written(finding.effect))
+    assert answer[0] == "No effect beyond the threshold."
+    assert ("an effect against the claim is not" in answer[-1]) == told
 
 
 def test_an_effect_that_is_not_known_decides_nothing():

@@ -7,6 +7,7 @@ import pytest
 from textlstm.analysis.claims import campaign, planning
 from textlstm.analysis.claims.campaign import CLAIMS
 from textlstm.analysis.claims.finding import Effect, Finding
+from textlstm.analysis.claims.grids import planned_data
 from textlstm.experiment import capacity
 from textlstm.recipe_files import load_recipe
 
@@ -50,6 +51,36 @@ def test_a_dry_run_shows_both_plans_and_what_would_be_laid_down(folder, succeed)
         assert "so that the sizes are ['full']" in said and plan.statement.estimand in said
 
 
+def test_a_dry_run_of_all_goes_on_past_a_claim_that_the_data_is_too_small_for(folder, monkeypatch, succeed, fail):
+    monkeypatch.setattr(campaign, "CLAIMS", ("tuning", "cost", "data-hunger"))
+    asked = ["--set", f"data={folder / 'train.csv'}", "--dry-run"]
+    said = succeed("run", "claims/all", *asked).out
+    assert "claims/cost" in said
+    assert "claims/tuning could not be measured: The tuning claim chooses configurations on validation rows" in said
+    assert "claims/data-hunger could not be measured" in said and "three sizes or more" in said
+    plans = json.loads(succeed("run", "claims/all", *asked, "--json").out)
+    assert [plan["claim"] for plan in plans if "problem" in plan] == ["claims/tuning", "claims/data-hunger"]
+    assert "validation rows" in fail(2, "run", "claims/tuning", *asked)
+
+
+def test_claims_plan_their_workers_by_what_a_run_takes(monkeypatch):
+    """As `advise` and `run` do: a stack of 1,024 units takes far more than the 700 MiB of a small one."""
+    monkeypatch.setattr(capacity, "available_threads", lambda: 8)
+    monkeypatch.setattr(capacity, "available_memory", lambda: 6 * 2**30)
+    small = {"data": LONG, "device": "cpu"}
+    large = {**small, "model.hidden_size": 1024, "model.embedding_size": 1024, "training.batch_size": 256}
+    for name in set(CLAIMS) - {"cost", "tuning"}:  # one times alone; the other draws its own units
+        recipe = load_recipe(f"claims/{name}")
+        settings = [large, small]
+        if name == "capacity":  # ListOps has settings of its own, so that the ladder decides
+            settings = [{key: value for key, value in one.items() if key != "model.embedding_size"} for one in settings]
+        few, many = (
+            planning._work(planning.planned_recipe(recipe, full=False, settings=one, read=planned_data)[0]).workers
+            for one in settings
+        )
+        assert 1 <= few < many <= 8, name
+
+
 def test_copies_of_texts_take_their_time():
     plain = load_recipe("claims/data-hunger").override(
         {"data.source": LONG, "grid.sizes": [2000, 4000], "grid.seeds": 1}
@@ -72,6 +103,17 @@ def test_a_measured_claim_is_printed_with_its_effect_its_hash_and_what_would_ove
         assert part in said.out
     assert f"hash {record['stated']['hash']}" in said.out and record["overturn"] == "A cheaper layer."
     assert (tmp_path / "preview" / "claim.html").exists()
+
+
+@pytest.mark.parametrize("name", ["cost", "all"])
+def test_an_interrupted_claim_says_that_it_can_go_on(folder, tmp_path, monkeypatch, invoke, name):
+    def interrupted(*_, **how):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(campaign, "_measure_of", lambda name: interrupted)
+    done = invoke("run", f"claims/{name}", "--set", f"data={folder / 'train.csv'}", "--out", tmp_path / "claim")
+    assert done.code == 1
+    assert "Interrupted; what is finished is in" in done.err and "goes on from there" in done.err
 
 
 def test_what_has_no_effect_on_a_claim_is_refused(fail):

@@ -66,7 +66,8 @@ def verdict(effect: Effect, threshold: float, *, preview: bool) -> Verdict:
 
     Returns:
         "supported" where the whole interval lies above the threshold, "contradicted" where it lies below minus the
-        threshold, "no effect beyond the threshold" where nothing above the threshold is left in it, else "undecided".
+        threshold, "no effect beyond the threshold" where nothing above the threshold is left in it (an effect against
+        the claim may be, which the answer then says), else "undecided".
     """
     if preview:
         return "undecided"

@@ -252,12 +252,18 @@ def answer_of(finding: Finding, verdict: Verdict, statement: Statement, *, large
         words: the effect with its interval.
 
     Returns:
-        One or two sentences.
+        Two sentences or three.
     """
     name = finding.effect.name[:1].upper() + finding.effect.name[1:]
     effect = f"{name}: {words}, over {finding.effect.seeds} seeds; {_threshold(statement)} counts."
     if not statement.preview:
-        return [f"{verdict[0].upper()}{verdict[1:]}.", effect]
+        said = [f"{verdict[0].upper()}{verdict[1:]}.", effect]
+        if verdict == "no effect beyond the threshold" and finding.effect.low < -statement.threshold:
+            said.append(
+                "What the claim says is ruled out. The interval reaches below the threshold on the other side, so that"
+                " an effect against the claim is not."
+            )
+        return said
     first = "Undecided: this is a preview, which does not decide."
     if large:
         way = "as the claim says" if finding.effect.value > 0 else "against the claim"
