@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from textlstm.analysis.advice import beside, session
+from textlstm.analysis.advice import methods, session
 from textlstm.analysis.advice.live import advise
 from textlstm.errors import TrainingError
 from textlstm.experiment.baseline_methods import methods_of
@@ -94,11 +94,11 @@ def majority_only(recipe, data, folder, *, texts):
 def study(tmp_path, tiny_recipe, make_run, monkeypatch):
     """Runs a whole study on fake cells; gives the advice, what was told and the fake."""
     monkeypatch.setattr(
-        beside, "methods_of", lambda *own, **named: [replace(m, name="tfidf") for m in majority_only(*own, **named)]
+        methods, "methods_of", lambda *own, **named: [replace(m, name="tfidf") for m in majority_only(*own, **named)]
     )
 
     clock = Clock()
-    for module in (beside, session):
+    for module in (methods, session):
         monkeypatch.setattr(module, "time", clock)
 
     class Play:

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textlstm.analysis.advice.beside import Alternative, shown_better
+from textlstm.analysis.advice.commands import teacher_words, train_command
 from textlstm.analysis.advice.decision import decide
 from textlstm.analysis.advice.examples import FARTHEST, starts_to_pay
 from textlstm.analysis.advice.looks import LookRules
-from textlstm.analysis.advice.record import train_command
+from textlstm.analysis.advice.methods import encoder_name
 from textlstm.analysis.advice.words import answer_words, delta_words, now_words
 from textlstm.cli import app
 from textlstm.cli_options import recipe_for
@@ -30,11 +31,13 @@ def rising(slope, level, seeds=5, noise=1e-4):
 @given(st.floats(0.005, 0.03), st.floats(-0.03, 0.03))
 @settings(max_examples=50, deadline=None)
 def test_where_a_planted_line_crosses_delta_is_found_within_reach(slope, level):
-    rows, sentence = starts_to_pay(SIZES, rising(slope, level), delta=0.01, overlap=1 / 3, deep=2)
+    rows, sentence, between = starts_to_pay(SIZES, rising(slope, level), delta=0.01, overlap=1 / 3, deep=2)
     true = SIZES[-1] * 2 ** ((0.01 - level) / slope)
     if true < 0.9 * FARTHEST * SIZES[-1]:
         assert rows == pytest.approx(max(true, SIZES[0]), rel=0.1)
         assert "from about" in sentence
+        if true > 1.1 * SIZES[0]:
+            assert between[0] == pytest.approx(true, rel=0.15) == between[1]
     elif true > 1.1 * FARTHEST * SIZES[-1]:
         assert rows is None
         assert f"not before {int(FARTHEST * SIZES[-1]):,} examples" in sentence
@@ -42,9 +45,22 @@ def test_where_a_planted_line_crosses_delta_is_found_within_reach(slope, level):
 
 @pytest.mark.parametrize("slope", [0.0, -0.01])
 def test_a_gain_that_does_not_grow_is_not_followed(slope):
-    rows, sentence = starts_to_pay(SIZES, rising(slope, 0.005, noise=0.01), delta=0.01, overlap=1 / 3, deep=2)
+    rows, sentence, _ = starts_to_pay(SIZES, rising(slope, 0.005, noise=0.01), delta=0.01, overlap=1 / 3, deep=2)
     assert rows is None
     assert sentence.startswith("not identified")
+
+
+def test_the_set_of_sizes_holds_the_crossing_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    true, slope = 1500, 0.02
+    held = named = 0
+    for _ in range(400):
+        gains = 0.01 + slope * np.log2(SIZES / true)[:, None] + rng.normal(0, 0.006, (3, 5))
+        rows, sentence, (low, high) = starts_to_pay(SIZES, gains, delta=0.01, overlap=0.0, deep=2)
+        named += rows is not None
+        held += rows is not None and (low or 0) <= true <= (high or np.inf)
+        assert rows is None or "95 %" in sentence
+    assert named > 350 and held / named > 0.95 - 2 * (0.05 * 0.95 / named) ** 0.5
 
 
 def test_a_trend_in_noise_is_seldom_taken_for_one():
@@ -75,6 +91,22 @@ def test_the_command_trains_the_advised_recipe(asked, final):
     given = command.make_context("train", words[2:]).params
     assert recipe_for(given["data"], given, name="advise-some").fingerprint() == wanted.fingerprint()
     assert given["out"].as_posix().startswith("models/some-")
+
+
+def test_an_encoder_that_is_better_comes_with_the_command_that_learns_from_it():
+    asked = recipe_for("some data.csv", {}, name="advise-some").override({"tokenizer.max_length": 64})
+    final = asked.override({"model.num_layers": 2})
+    better = Alternative(encoder_name("org/encoder"), 0.9, Estimate(value=0.05, low=0.02, high=0.08), 3, 1.0)
+    (said,) = teacher_words([better], 0.01, "org/encoder", final, asked)
+    words = shlex.split(said.partition(": ")[2])
+    given = typer.main.get_command(app).get_command(None, "distill").make_context("distill", words[2:]).params
+    made = recipe_for(given["data"], given, name="advise-some")
+    assert made.distillation.teacher == ["org/encoder"]
+    assert (made.model.num_layers, made.tokenizer.max_length) == (2, 64)
+    assert given["out"].as_posix() == "models/some-2-layers-taught"
+    unsure = Alternative(better.name, 0.9, Estimate(value=0.05, low=-0.02, high=0.12), 3, 1.0)
+    assert teacher_words([unsure], 0.01, "org/encoder", final, asked) == []
+    assert teacher_words([better], 0.01, None, final, asked) == []
 
 
 def test_only_what_is_shown_and_large_enough_counts_as_better():

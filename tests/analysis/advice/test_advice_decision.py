@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtri
 
 from textlstm.analysis.advice.decision import close_chance, decide, next_step
-from textlstm.analysis.advice.looks import LookRules, Prior, compare_depths
+from textlstm.analysis.advice.looks import LookRules, Prior, compare_depths, seeds_to_tell
+from textlstm.analysis.advice.words import answer_words
+from textlstm.stats.sequential import nominal_levels
 
 RULES = LookRules(overlap=0.05)
 
@@ -94,6 +97,29 @@ def test_splits_with_more_in_common_widen_the_bounds():
     assert reach[0] < reach[1] < reach[2]
     capped = compare_depths(scores, LookRules(), overlaps={2: 5.0})[2]
     assert capped.high - capped.low == pytest.approx(reach[2])
+
+
+@pytest.mark.parametrize("gain", [0.0045, 0.005, 0.0055])
+def test_as_many_seeds_as_are_named_would_tell_and_fewer_would_not(gain):
+    rules, spread = LookRules(), 0.012
+    base = np.resize([-1.0, 1.0], 12)
+    scores = {1: np.zeros(12), 2: gain + spread * base / base.std(ddof=1)}
+    one = compare_depths(scores, rules, overlaps={2: 0.0})[2]
+    assert (one.state, one.floor) == ("open", 0.0)
+    seeds = seeds_to_tell(one, rules, alpha=0.05)
+
+    quantile = -ndtri(nominal_levels(rules.looks, most=12, alpha=0.05)[-1])
+
+    def told(count):
+        reach = quantile * spread / count**0.5
+        return gain - reach > 0 or gain + reach < rules.delta
+
+    assert seeds > 12 and told(seeds) and not told(seeds - 1)
+    said = answer_words(decide(scores, rules, overlaps={2: 0.0}), rules, out_of_time=False)
+    assert f"About {seeds} seeds would tell" in said[-1]
+    shared = compare_depths(scores, rules, overlaps={2: 1 / 3})[2]
+    assert shared.floor == pytest.approx(spread / 3**0.5)
+    assert seeds_to_tell(shared, rules, alpha=0.05) is None  # the rows that seeds share are all the doubt there is
 
 
 @pytest.mark.slow

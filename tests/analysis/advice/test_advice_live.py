@@ -69,6 +69,14 @@ def test_a_folder_of_other_settings_is_refused(study):
         study(by_depth({}), changes={"model.hidden_size": 4})
 
 
+@pytest.mark.parametrize("content", ['{"tfidf": {"of": ', "[1]", '{"tfidf": {}}'])
+def test_damaged_scores_of_methods_are_told_in_a_sentence(study, content):
+    study(by_depth({2: -0.12, 3: -0.12}))
+    (study.folder / "methods.json").write_text(content)
+    with pytest.raises(RunFolderError, match=r"methods\.json should hold scores .* remove it"):
+        study(by_depth({2: -0.12, 3: -0.12}))
+
+
 def test_seeds_whose_run_fails_are_replaced_at_all_depths(study):
     def break_one(fake):
         fake.broken = lambda cell: (cell.layers, cell.seed) == (2, 1)

@@ -112,6 +112,22 @@ def test_what_cannot_be_compared_is_refused_in_a_sentence():
         planned(replace(data, splits={"train": replace(data.splits["train"], labels=None)}))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("data.size", 100, "larger --budget"),
+        ("data.holdout", 0.1, "a quarter of the rows"),
+        ("model.num_layers", 3, "--max-layers"),
+        ("seed", 7, "from 0"),
+        ("grid.seeds", 20, "by itself"),
+        ("grid.layers", [1, 2], "by itself"),
+    ],
+)
+def test_what_a_study_decides_itself_is_not_silently_ignored(key, value, words):
+    with pytest.raises(RecipeError, match=rf"Advice sets {key} by itself .*{words}.*leave it out"):
+        planned(texts_of([50, 50]), recipe=default_recipe(**{key: value}))
+
+
 def test_several_labels_a_row_have_a_plan_too():
     labels = ["a;b" if row % 3 else "b" for row in range(120)]
     data = load_data(([f"text {row}" for row in range(120)], labels), label_separator=";")

@@ -1,11 +1,11 @@
-"""What else might help, measured on the same hold-out rows as far as the budget goes: bags, width, dropout, vectors."""
+"""What else might help, measured on the same hold-out rows as far as the budget goes: bags, width, dropout, vectors.
+
+`methods.py` has what is no stack.
+"""
 
 from __future__ import annotations
 
-import json
 import math
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,12 @@ from numpy.typing import NDArray
 from textlstm.analysis.advice.decision import Standing
 from textlstm.analysis.advice.session import Session, paired_seeds
 from textlstm.analysis.wording import duration, layers_words, points
-from textlstm.atomic_files import replace_file
-from textlstm.experiment.baseline_methods import Method, methods_of
 from textlstm.inference.frozen_encoder import find_encoder
 from textlstm.results import Estimate
-from textlstm.stats.scores import right_answers
 from textlstm.stats.sequential import variance_factor
-from textlstm.text.protocol import UsedRows, use_rows
-from textlstm.text.splits import Split
-from textlstm.text.streams import stream
 
 Floats = NDArray[np.float64]
 
-METHODS_FILE = "methods.json"
 INSTEAD_FOLDER = "instead"
 
 
@@ -105,38 +98,7 @@ def measure_bag(session: Session, standing: Standing) -> list[Alternative]:
     if any((0, seed) not in session.runs for seed in seeds):
         return []
     chosen, own = session.scores(standing.depth, seeds), session.scores(0, seeds)
-    return [_alternative("bag of embeddings (0 layers)", own, chosen, session.seconds(0), session)]
-
-
-def measure_methods(session: Session, standing: Standing, *, encoder: str | None) -> list[Alternative]:
-    """Score TF-IDF and, where one is named, a frozen encoder, each with logistic regression.
-
-    Args:
-        session: of the study.
-        standing: what it says.
-        encoder: path or Hub id of an encoder, which could be a teacher too.
-
-    Returns:
-        Those for which the budget had time.
-
-    Raises:
-        ModelError: the encoder cannot be found.
-    """
-    seeds = paired_seeds(session, standing)
-    chosen = session.scores(standing.depth, seeds)
-    recipe = session.study.recipe.override({"grid.baselines": ["tfidf"], "grid.encoder": encoder})
-    methods = methods_of(recipe, session.study.data, session.folder, texts=lambda: _texts(session, seeds))
-    names = {
-        "tfidf": "TF-IDF with logistic regression",
-        "encoder": f"frozen {_place(encoder or '')} with logistic regression, as a teacher or by itself",
-    }
-    found = []
-    for method in methods:
-        scores, seconds = _fit_all(session, method, seeds)
-        if len(scores) == len(seeds):
-            found.append(_alternative(names[method.name], np.array(scores), chosen, seconds, session))
-            _tell(session, found[-1], standing)
-    return found
+    return [paired_alternative("bag of embeddings (0 layers)", own, chosen, session.seconds(0), session)]
 
 
 def changes_to_try(session: Session, standing: Standing, *, vectors: str | None) -> list[Change]:
@@ -159,7 +121,7 @@ def changes_to_try(session: Session, standing: Standing, *, vectors: str | None)
         from textlstm.text.vectors import vector_width
 
         settings = {"embeddings.source": vectors, "model.embedding_size": vector_width(vectors)}
-        changes.append(Change(f"pretrained vectors of {_place(vectors)}", "vectors", settings))
+        changes.append(Change(f"pretrained vectors of {last_parts(vectors)}", "vectors", settings))
     width = model.hidden_size
     assert isinstance(width, int)  # noqa: S101 - `whole_study` has refused lists
     changes.append(Change(f"{2 * width} units a layer in place of {width}", "wider", {"model.hidden_size": 2 * width}))
@@ -194,8 +156,8 @@ def measure_change(session: Session, standing: Standing, change: Change) -> list
         return []
     own = np.array([runs[depth, seed].metrics["holdout"].accuracy.value for seed in seeds])
     seconds = float(np.mean([run.cost.train_seconds for run in runs.values()]))
-    found = _alternative(change.name, own, session.scores(depth, seeds), seconds, session)
-    _tell(session, found, standing)
+    found = paired_alternative(change.name, own, session.scores(depth, seeds), seconds, session)
+    tell_of(session, found, standing)
     return [replace(found, settings=change.settings)]
 
 
@@ -213,20 +175,45 @@ def shown_better(alternatives: list[Alternative], delta: float) -> list[Alternat
     return sorted(better, key=lambda one: -one.gain.value)
 
 
-def _place(source: str) -> str:
-    """Name a Hub id whole, and a path by its end: a folder of a model is often called `model`."""
+def last_parts(source: str) -> str:
+    """Name a Hub id whole, and a path by its end: a folder of a model is often called `model`.
+
+    Args:
+        source: path or Hub id.
+
+    Returns:
+        Its last two parts.
+    """
     return "/".join(Path(source).parts[-2:])
 
 
-def _tell(session: Session, found: Alternative, standing: Standing) -> None:
+def tell_of(session: Session, found: Alternative, standing: Standing) -> None:
+    """Say what was measured.
+
+    Args:
+        session: of the study.
+        found: what was measured.
+        standing: what the study says.
+    """
     session.tell(
         f"[{duration(session.spent)}] {found.name}: {100 * found.score:.1f} %, {points(found.gain.value)} points"
         f" against {layers_words(standing.depth)}"
     )
 
 
-def _alternative(name: str, own: Floats, base: Floats, seconds: float, session: Session) -> Alternative:
-    """Put a paired gain with its inflated t interval together."""
+def paired_alternative(name: str, own: Floats, base: Floats, seconds: float, session: Session) -> Alternative:
+    """Put a paired gain with its inflated t interval together.
+
+    Args:
+        name: of the alternative.
+        own: (seeds,) its scores.
+        base: (seeds,) those of the advised depth.
+        seconds: of one run.
+        session: of the study.
+
+    Returns:
+        The alternative.
+    """
     from scipy.special import stdtrit
 
     gain = own - base
@@ -236,46 +223,3 @@ def _alternative(name: str, own: Floats, base: Floats, seconds: float, session: 
     return Alternative(
         name, float(own.mean()), Estimate(value=mean, low=mean - reach, high=mean + reach), seeds, seconds
     )
-
-
-def _fit_all(session: Session, method: Method, seeds: list[int]) -> tuple[list[float], float]:
-    """Fit on each seed's rows while there is time; what is done lies in a file. Gives scores and seconds of a fit."""
-    study = session.study
-    path = session.folder / METHODS_FILE
-    key = f"{study.data.fingerprint} {study.size} {study.recipe.fingerprint()} {json.dumps(method.settings)}"
-    stored: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    own = stored.get(method.name, {})
-    if own.get("of") != key:
-        own = {"of": key, "scores": {}, "seconds": 0.0}
-    session.spent += own["seconds"] * sum(str(seed) in own["scores"] for seed in seeds)
-    scores: list[float] = []
-    for seed in seeds:
-        if str(seed) not in own["scores"]:
-            if own["seconds"] > session.left():
-                break
-            started = time.monotonic()
-            own["scores"][str(seed)] = _fit_one(method, _rows(session, seed))
-            own["seconds"] = time.monotonic() - started
-            session.spent += own["seconds"]
-            replace_file(path, json.dumps({**stored, method.name: own}).encode())
-        scores.append(own["scores"][str(seed)])
-    return scores, float(own["seconds"])
-
-
-def _fit_one(method: Method, rows: UsedRows) -> float:
-    """Score a method on the rows that a seed keeps out."""
-    assert rows.holdout is not None and rows.holdout.labels is not None  # noqa: S101 - a study has hold-out rows
-    chances, _ = method.fit(replace(rows, test=rows.holdout))
-    return float(right_answers(chances, rows.holdout.labels).mean())
-
-
-def _rows(session: Session, seed: int) -> UsedRows:
-    """The rows of a seed's runs."""
-    study = session.study
-    return use_rows(study.data, size=study.size, seed=stream(seed, "subset"), holdout=study.recipe.data.holdout)
-
-
-def _texts(session: Session, seeds: list[int]) -> Iterator[Split]:
-    """All splits that a method sees."""
-    for rows in (_rows(session, seed) for seed in seeds):
-        yield from (split for split in (rows.train, rows.validation, rows.holdout) if split is not None)

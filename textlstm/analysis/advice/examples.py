@@ -16,6 +16,7 @@ from textlstm.experiment.grid import Cell
 from textlstm.stats.sequential import variance_factor
 
 Floats = NDArray[np.float64]
+Between = tuple[int | None, int | None]
 
 SMALLER_FOLDER = "smaller"
 FARTHEST = 4.0
@@ -32,6 +33,7 @@ class MoreExamples:
         scores: mean score of the advised depth at each.
         gains: mean gain at each of one layer more, or of the advised depth where that is not the shallowest.
         pays_from: from about how many examples that layer gains delta; None where that is not identified.
+        pays_between: ends of the 95 % set of that number; None at an end that lies outside of what is looked at.
         sentence: the finding in plain words.
     """
 
@@ -40,6 +42,7 @@ class MoreExamples:
     gains: tuple[float, ...]
     pays_from: int | None
     sentence: str
+    pays_between: tuple[int | None, int | None] = (None, None)
 
 
 def measure_examples(session: Session, standing: Standing) -> MoreExamples:
@@ -90,17 +93,17 @@ def measure_examples(session: Session, standing: Standing) -> MoreExamples:
     )
     labels = (*sizes, rows)
     advised = 1 if standing.depth > shallow else 0
-    from_rows, sentence = starts_to_pay(
+    from_rows, sentence, between = starts_to_pay(
         np.array(labels), figures[:, 1] - figures[:, 0], delta=study.rules.delta, overlap=study.rules.overlap, deep=deep
     )
     scores = tuple(float(score) for score in figures[:, advised].mean(axis=1))
     gains = tuple(float(gain) for gain in (figures[:, 1] - figures[:, 0]).mean(axis=1))
-    return MoreExamples(labels, scores, gains, from_rows, sentence)
+    return MoreExamples(labels, scores, gains, from_rows, sentence, between)
 
 
 def starts_to_pay(
     sizes: NDArray[np.int64], gains: Floats, *, delta: float, overlap: float, deep: int
-) -> tuple[int | None, str]:
+) -> tuple[int | None, str, Between]:
     """Say from how many examples a deeper stack gains delta, if its gain grows with the examples at all.
 
     A straight line in the logarithm of the size through each seed's gains; the mean slope must be shown to be above 0,
@@ -114,10 +117,11 @@ def starts_to_pay(
         deep: layers of the deeper stack.
 
     Returns:
-        The number of examples, or None, and the finding in plain words.
+        The number of examples, or None, the finding in plain words, and the ends of the number's 95 % set.
     """
     from scipy.special import stdtrit
 
+    nowhere: Between = (None, None)
     steps = np.log2(sizes / sizes[-1])
     centered = steps - steps.mean()
     slopes = centered @ gains / (centered**2).sum()
@@ -127,19 +131,47 @@ def starts_to_pay(
     trend = (
         f"{layers_words(deep)} gain {points(slope)} points more with each doubling (at least {points(slope - reach)})"
     )
-    if level >= delta and slope - reach > 0:
-        start = max(float(sizes[0]), float(sizes[-1]) * 2 ** ((delta - level) / slope))
-        return round(start), f"from about {_round(start)} examples on, which these are: {trend}."
     if slope - reach <= 0:
-        return (
-            None,
-            f"not identified: the gain of {layers_words(deep)} does not visibly grow with the examples ({trend}).",
-        )
+        words = f"not identified: the gain of {layers_words(deep)} does not visibly grow with the examples ({trend})."
+        return None, words, nowhere
     start = float(sizes[-1]) * 2 ** ((delta - level) / slope)
     if start > FARTHEST * sizes[-1]:
         far = _round(FARTHEST * float(sizes[-1]))
-        return None, f"not identified: not before {far} examples, beyond which the trend is a guess ({trend})."
-    return round(start), f"from about {_round(start)} examples on, if the trend goes on: {trend}."
+        return None, f"not identified: not before {far} examples, beyond which the trend is a guess ({trend}).", nowhere
+    start = max(float(sizes[0]), start)
+    between = _between(sizes, gains, delta=delta, overlap=overlap)
+    on = "which these are" if level >= delta else "if the trend goes on"
+    return round(start), f"from about {_round(start)} examples on{_between_words(between)}, {on}: {trend}.", between
+
+
+def _between(sizes: NDArray[np.int64], gains: Floats, *, delta: float, overlap: float) -> Between:
+    """Invert the test of the line's height: the sizes at which delta is neither too high nor too low for it.
+
+    Fieller's way (1954, J. R. Stat. Soc. B 16), with the seeds' own lines as the figures whose mean is tested.
+    """
+    from scipy.special import stdtrit
+
+    steps = np.log2(sizes / sizes[-1])
+    centered = steps - steps.mean()
+    places = np.linspace(steps[0], math.log2(FARTHEST), 500)
+    heights = gains.mean(axis=0) + np.outer(places - steps.mean(), centered @ gains / (centered**2).sum())
+    seeds = gains.shape[1]
+    reach = float(stdtrit(seeds - 1, 0.975)) * heights.std(axis=1, ddof=1) * math.sqrt(variance_factor(seeds, overlap))
+    possible = np.flatnonzero(np.abs(heights.mean(axis=1) - delta) <= reach)
+    if not len(possible):  # between two of the places, which lie close
+        return None, None
+    low, high = (round(float(sizes[-1]) * 2 ** places[end]) for end in possible[[0, -1]])
+    return None if possible[0] == 0 else low, None if possible[-1] == len(places) - 1 else high
+
+
+def _between_words(between: Between) -> str:
+    """Write the ends of the set, of which one or both may be open."""
+    low, high = (None if end is None else _round(end) for end in between)
+    if low and high:
+        return f" (95 %: {low} to {high})"
+    if low or high:
+        return f" (95 %: {low} or more)" if low else f" (95 %: {high} or fewer)"
+    return " (no bound at 95 % within what was looked at)"
 
 
 def _round(rows: float) -> str:

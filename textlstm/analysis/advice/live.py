@@ -10,10 +10,10 @@ from textlstm.analysis.advice.beside import (
     changes_to_try,
     measure_bag,
     measure_change,
-    measure_methods,
     refuse_unreadable,
 )
 from textlstm.analysis.advice.examples import measure_examples
+from textlstm.analysis.advice.methods import measure_methods
 from textlstm.analysis.advice.page import write_page
 from textlstm.analysis.advice.record import Advice, put_together, write_advice
 from textlstm.analysis.advice.session import Session

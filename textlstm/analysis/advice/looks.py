@@ -87,6 +87,7 @@ class Comparison:
         low: lower bound; with chance 1 - alpha none is wrong at any depth and any look. Findings rest on it.
         high: upper bound; with chance 1 - alpha that of this depth is right at every look. Likewise.
         error: standard error of the mean, inflated for redrawn splits.
+        floor: the standard error that no number of seeds brings it under, since they share the rows.
         expected: mean of the difference after prior and data, by which to choose where nothing is found.
         unsure: standard deviation around `expected`.
         learned: standard deviation of what `expected` will have moved by at the last look.
@@ -102,6 +103,7 @@ class Comparison:
     low: float
     high: float
     error: float
+    floor: float
     expected: float
     unsure: float
     learned: float
@@ -162,6 +164,26 @@ def compare_depths(
     }
 
 
+def seeds_to_tell(one: Comparison, rules: LookRules, *, alpha: float) -> int | None:
+    """Say how many seeds would tell an open comparison, if its gain stays what it is.
+
+    Args:
+        one: of `compare_depths`.
+        rules: of the looks.
+        alpha: chance of a false finding that its bounds allow.
+
+    Returns:
+        Seeds at which one of its bounds, those of the last look, would pass its border; None where the rows that seeds
+        share leave too much doubt for any number of them.
+    """
+    from scipy.special import ndtri
+
+    level = nominal_levels(rules.looks, most=rules.looks[-1], alpha=alpha)[-1]
+    apart = max(one.gain, rules.delta - one.gain) / -float(ndtri(level))  # the standard error that is needed
+    of_seeds = (one.error**2 - one.floor**2) * one.seeds
+    return max(one.seeds + 1, math.ceil(of_seeds / (apart**2 - one.floor**2))) if apart > one.floor else None
+
+
 def _compare(
     depth: int,
     gain: Floats,
@@ -203,6 +225,7 @@ def _compare(
         low=lower.low,
         high=upper.high,
         error=lower.error,
+        floor=math.sqrt(variance * overlap),
         expected=expected,
         unsure=(now + weight) ** -0.5,
         learned=math.sqrt(max(0.0, 1 / (now + weight) - 1 / (final + weight))),

@@ -67,8 +67,9 @@ def depth_table(advice: Advice) -> Table:
             for result in advice.depths
         ],
         words=(4,),
-        note="Accuracy on rows of the training split that each seed keeps out; intervals hold 95 % for"
-        " all depths together, and those of findings for all looks too. Parameters without the word embeddings.",
+        note="Accuracy on rows of the training split that each seed keeps out. Intervals hold 95 % for all depths"
+        " together; where they make a finding, for all looks together too, the lower end for all depths at once and the"
+        " upper end for each depth by itself. Parameters without the word embeddings.",
     )
 
 

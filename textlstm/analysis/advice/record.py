@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from textlstm.analysis.advice.beside import Alternative, shown_better
+from textlstm.analysis.advice.commands import teacher_words, train_command
 from textlstm.analysis.advice.decision import Standing, close_chance
 from textlstm.analysis.advice.examples import MoreExamples
 from textlstm.analysis.advice.session import Session
@@ -18,7 +17,6 @@ from textlstm.analysis.wording import duration, interval, layers_words, points
 from textlstm.atomic_files import replace_file
 from textlstm.recipe import Recipe
 from textlstm.recipe_arithmetic import stack_size
-from textlstm.recipe_keys import flatten
 from textlstm.results import Estimate
 
 ADVICE_FILE = "advice.json"
@@ -35,7 +33,8 @@ class DepthResult(_Part):
         layers: stacked layers.
         seeds: runs.
         score: mean score on the hold-out rows, a share.
-        gain: mean gain over the shallowest with its bounds, which hold at all looks; None for the shallowest.
+        gain: mean gain over the shallowest; None for the shallowest. Its bounds hold for all depths together; where
+            the state is a finding, for all looks together too, the upper one for this depth by itself.
         state: how its comparison ended.
         seconds: of one run.
         parameters: outside the word embeddings.
@@ -66,7 +65,7 @@ class Advice(_Part):
         certainty: "found", "enough" or "undecided".
         chance_close: lower bound on the chance that no other depth is better by delta or more.
         delta: smallest difference worth a layer, a share.
-        gain: of the advised depth over the shallowest, with bounds that hold at all looks; None where that is advised.
+        gain: of the advised depth over the shallowest, with bounds as in `depths`; None where that is advised.
         depths: every depth tried.
         alternatives: what else was measured.
         examples: what the number of examples does.
@@ -135,6 +134,7 @@ def put_together(
     answer = [
         first,
         *_better_words(alternatives, rules.delta, layers_words(standing.depth)),
+        *teacher_words(alternatives, rules.delta, named[1], final, asked),
         _settings_words(model, best, alternatives),
         *rest,
         *_cost_words(depths, standing),
@@ -178,40 +178,6 @@ def write_advice(advice: Advice, folder: Path) -> None:
         folder: of the study.
     """
     replace_file(folder / ADVICE_FILE, advice.model_dump_json(indent=1).encode())
-
-
-def train_command(final: Recipe, asked: Recipe) -> str:
-    """Write the command that trains the advised model on all rows.
-
-    Args:
-        final: the advised recipe.
-        asked: the user's, of which every key that was given is repeated.
-
-    Returns:
-        A line for the shell.
-    """
-    layers, model = final.model.num_layers, final.model
-    words = ["textlstm", "train", final.data.source, "--layers", str(layers), "--hidden", str(model.hidden_size)]
-    if layers > 1:
-        words += ["--join", model.join]
-    before = flatten(asked.model_dump(mode="json"))
-    said = ("name", "version", "delta", "data.source", "model.num_layers", "model.hidden_size", "model.join")
-    given = flatten(asked.model_dump(mode="json", exclude_unset=True))
-    for key, value in flatten(final.model_dump(mode="json")).items():
-        if key not in said and not key.startswith("grid.") and (key in given or value != before[key]):
-            words += ["--set", f"{key}={value if isinstance(value, str) and _plain(value) else json.dumps(value)}"]
-    name = asked.name.removeprefix("advise-")
-    return shlex.join([*words, "--out", f"models/{name}-{layers}-layer{'s' if layers > 1 else ''}"])
-
-
-def _plain(value: str) -> bool:
-    """Whether YAML reads a bare word as itself."""
-    from textlstm.recipe_files import read_yaml
-
-    try:
-        return bool(read_yaml(value) == value)
-    except ValueError:
-        return False
 
 
 def _depth(session: Session, standing: Standing, depth: int) -> DepthResult:

@@ -14,6 +14,7 @@ from textlstm.errors import DataError, RecipeError
 from textlstm.experiment.grid import Cell, DataFacts, plan_cells
 from textlstm.experiment.plan import data_facts
 from textlstm.recipe import Recipe
+from textlstm.recipe_keys import flatten
 from textlstm.text.datasets import TextData, data_fingerprint
 
 HOLDOUT = 0.25
@@ -26,6 +27,15 @@ SPARE_SEEDS = 4
 _FIRST_LOOK_SHARES = (0.7, 0.95)  # of the budget; what is left is for a second look and for what else would help
 _OVERRUN = 1.2
 _SMALLEST_SUBSET = 2_000
+_DECIDED = {
+    "model.num_layers": "--max-layers says up to which depth it looks",
+    "data.size": "a larger --budget takes more of the rows",
+    "data.holdout": "each seed keeps a quarter of the rows out",
+    "data.score_test": "the test split stays closed",
+    "seed": "it counts its seeds from 0",
+    "grid": "it lays out depths, sizes and seeds by itself",
+}
+"""Recipe keys that a study sets itself, and why; one that a user sets would have no effect."""
 
 Size = int | Literal["full"]
 
@@ -107,8 +117,9 @@ def whole_study(
 
     Raises:
         DataError: there are no labels, or too few rows or rows a class.
-        RecipeError: fewer than two depths are asked for, or one width a layer.
+        RecipeError: fewer than two depths are asked for, one width a layer, or a key is set that a study decides.
     """
+    _refuse_decided(recipe)
     if max_layers < 2:
         raise RecipeError(
             f"Advice compares 1 layer with deeper stacks, and --max-layers is {max_layers}; give 2 or more."
@@ -129,6 +140,13 @@ def whole_study(
     return Study(
         base, data, data_facts(data, base), rules, depths, "full", len(train), budget, workers, 0.0, tuple(notes)
     )
+
+
+def _refuse_decided(recipe: Recipe) -> None:
+    """Refuse settings that would go unheard."""
+    for key in flatten(recipe.model_dump(mode="json", exclude_unset=True)):
+        if why := _DECIDED.get(key, _DECIDED["grid"] if key.startswith("grid.") else ""):
+            raise RecipeError(f"Advice sets {key} by itself ({why}), so that --set {key} has no effect; leave it out.")
 
 
 def fit_to_budget(whole: Study, *, pace: float | None = None) -> Study:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from textlstm.analysis.advice.decision import Standing, close_chance
-from textlstm.analysis.advice.looks import Comparison, LookRules
+from textlstm.analysis.advice.looks import Comparison, LookRules, seeds_to_tell
 from textlstm.analysis.wording import layers_words, points
+
+_MOST_SEEDS = 60
+"""More than that nobody trains to tell a point."""
 
 
 def now_words(standing: Standing) -> str:
@@ -60,13 +63,28 @@ def answer_words(standing: Standing, rules: LookRules, *, out_of_time: bool) -> 
     if out_of_time:
         words.append("The budget ended the comparison; a larger --budget goes on from here.")
     else:
-        widest = max(standing.comparisons.values(), key=lambda other: other.error)
-        words.append(
-            f"More seeds would hardly change this: {widest.seeds} seeds on these rows tell differences apart to a"
-            f" standard error of {100 * widest.error:.1f} points, and more of them would not help enough. More labeled"
-            " texts would."
-        )
+        words.append(_more_seeds_words(standing, rules))
     return words
+
+
+def _more_seeds_words(standing: Standing, rules: LookRules) -> str:
+    """Say what it would take to tell what these seeds could not."""
+    still_open = [other for other in standing.comparisons.values() if other.state == "open"]
+    widest = max(still_open or standing.comparisons.values(), key=lambda other: other.error)
+    now = (
+        f"{widest.seeds} seeds on these rows tell differences apart to a standard error of"
+        f" {100 * widest.error:.1f} points"
+    )
+    needed = [seeds_to_tell(other, rules, alpha=rules.alpha / len(standing.comparisons)) for other in still_open]
+    known = [seeds for seeds in needed if seeds is not None]
+    if known and len(known) == len(needed) and max(known) <= _MOST_SEEDS:
+        return (
+            f"{now[0].upper()}{now[1:]}. About {max(known)} seeds would tell, if the gains stay as they are;"
+            " `textlstm compare` runs as many as are asked for with --seeds."
+        )
+    return (
+        f"More seeds would hardly change this: {now}, and more of them would not help enough. More labeled texts would."
+    )
 
 
 def delta_words(delta: float) -> str:
