@@ -145,6 +145,19 @@ def test_the_words_follow_the_standing(scores, certainty, words):
         assert "--budget" in " ".join(answer_words(standing, rules, out_of_time=True))
 
 
+def test_an_interval_of_one_look_that_finds_nothing_over_all_of_them_says_so():
+    rules = LookRules(overlap=0.0)
+    early = decide(gains(0.04, spread=0.008, seeds=3), rules)
+    one = early.comparisons[2]
+    assert one.state == "open" and one.low < 0 < one.span[0]
+    assert "of this look alone" in now_words(early)
+    assert any("of the last look alone" in sentence for sentence in answer_words(early, rules, out_of_time=True))
+    found = decide(gains(0.05), rules)
+    assert found.certainty == "found" and "look alone" not in now_words(found)
+    plain = decide(gains(0.0, spread=0.05), rules)
+    assert "look alone" not in now_words(plain) + " ".join(answer_words(plain, rules, out_of_time=False))
+
+
 def test_a_gain_that_is_real_but_not_worth_a_layer_leaves_one_layer():
     scores = gains(0.004, spread=0.001)
     standing = decide(scores, LookRules(overlap=0.0))

@@ -163,7 +163,9 @@ def test_the_gain_that_grows_with_the_examples_is_followed_to_where_it_pays(stud
     advice = study(skill, rows=900, max_layers=2)
     assert advice.examples.sizes == (225, 450, 900)
     assert 450 < advice.examples.pays_from < 900
-    assert "from about" in next(sentence for sentence in advice.answer if sentence.startswith("One more layer"))
+    start = "2 layers start to pay over 1 layer: " if advice.layers == 2 else "One more layer would start to pay: "
+    assert "from about" in next(sentence for sentence in advice.answer if sentence.startswith(start))
+    assert advice.examples.pays_between[0] is None or advice.examples.pays_between[0] <= advice.examples.pays_from
 
 
 def test_the_page_escapes_what_users_name_and_asks_for_nothing_outside(study):

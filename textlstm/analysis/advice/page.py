@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from textlstm.analysis.advice.record import Advice
-from textlstm.analysis.advice.words import delta_words
+from textlstm.analysis.advice.words import delta_words, pays_words
 from textlstm.analysis.figures import Figure, Section, Table
 from textlstm.analysis.page import draw, render_page, write_whole
 from textlstm.analysis.wording import count, duration, interval, layers_words, percent, points, with_interval
@@ -192,7 +192,8 @@ def _sections(advice: Advice, figures: list[Figure]) -> list[Section]:
             "gain of the deeper stack (points)",
         ]
         tables.append(Table("Parts of the data", headers, rows))
-    notes = [f"One more layer would start to pay: {sizes.sentence}"]
+    shallowest = min(result.layers for result in advice.depths)
+    notes = [f"{pays_words(advice.layers, shallowest)}: {sizes.sentence}"]
     sections.append(Section("examples", "How many examples a layer needs", notes=notes, tables=tables))
     sections.append(Section("train", "Train it", code=advice.command))
     course = [f"{number}. {sentence}" for number, sentence in enumerate(advice.log, start=1)]

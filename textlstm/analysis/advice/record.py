@@ -12,7 +12,7 @@ from textlstm.analysis.advice.commands import teacher_words, train_command
 from textlstm.analysis.advice.decision import Standing, close_chance
 from textlstm.analysis.advice.examples import MoreExamples
 from textlstm.analysis.advice.session import Session
-from textlstm.analysis.advice.words import answer_words, delta_words
+from textlstm.analysis.advice.words import answer_words, delta_words, pays_words
 from textlstm.analysis.wording import duration, interval, layers_words, points
 from textlstm.atomic_files import replace_file
 from textlstm.recipe import Recipe
@@ -139,7 +139,7 @@ def put_together(
         *rest,
         *_cost_words(depths, standing),
         *_other_words(alternatives, rules.delta),
-        f"One more layer would start to pay: {examples.sentence}",
+        f"{pays_words(standing.depth, standing.shallowest)}: {examples.sentence}",
         *_growth_words(examples, layers_words(standing.depth)),
         *_untried_words(named),
     ]

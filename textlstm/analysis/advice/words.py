@@ -17,7 +17,8 @@ def now_words(standing: Standing) -> str:
         standing: of `decide`.
 
     Returns:
-        Such as "1 layer, undecided (2 layers −0.4 [−2.1, +1.3], 5 seeds)".
+        Such as "1 layer, undecided (2 layers −0.4 [−2.1, +1.3], 5 seeds)". An interval that leaves 0 out where nothing
+        is found is said to be of this look alone: bounds over all looks are wider.
     """
     head = layers_words(standing.depth)
     if not standing.comparisons:
@@ -26,7 +27,24 @@ def now_words(standing: Standing) -> str:
         f"{layers_words(depth)} {points(one.gain)} [{points(one.shown[0])}, {points(one.shown[1])}], {one.seeds} seeds"
         for depth, one in standing.comparisons.items()
     ]
+    if any(one.state == "open" and not one.span[0] <= 0 <= one.span[1] for one in standing.comparisons.values()):
+        parts.append("intervals where nothing is found are of this look alone")
     return f"{head}, {_CERTAINTY[standing.certainty]} ({'; '.join(parts)})"
+
+
+def pays_words(layers: int, shallowest: int) -> str:
+    """Begin the sentence on how many examples a layer needs.
+
+    Args:
+        layers: the advice.
+        shallowest: the depth that the others are compared with.
+
+    Returns:
+        Such as "One more layer would start to pay", or "3 layers start to pay over 1 layer" where 3 are advised.
+    """
+    if layers == shallowest:
+        return "One more layer would start to pay"
+    return f"{layers_words(layers)} start to pay over {layers_words(shallowest)}"
 
 
 def answer_words(standing: Standing, rules: LookRules, *, out_of_time: bool) -> list[str]:
@@ -60,6 +78,13 @@ def answer_words(standing: Standing, rules: LookRules, *, out_of_time: bool) -> 
         f"With a chance of {100 * close_chance(standing, rules):.0f} % or more, no other depth tried is better by"
         f" {delta} or more."
     )
+    if any(
+        other.state == "open" and (other.span[0] > 0 or other.span[1] < rules.delta)
+        for other in standing.comparisons.values()
+    ):
+        words.append(
+            "Intervals are of the last look alone; bounds that hold over all looks are wider and find nothing."
+        )
     if out_of_time:
         words.append("The budget ended the comparison; a larger --budget goes on from here.")
     else:
