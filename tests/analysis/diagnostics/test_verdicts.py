@@ -154,6 +154,13 @@ def test_the_lowest_level_within_the_interval_of_the_best_is_named():
     assert "already" not in alone.words
 
 
+def test_a_label_that_is_read_no_better_than_guessed_is_not_said_to_be_read():
+    (said,) = verdicts_layers.on_probes([label_probe(0.52, 0.54, 0.5)], None)  # within 5 points, where half is guessed
+    assert said.kind == "open"
+    assert said.words.startswith("No level is shown to hold the label")
+    assert "off layer 1" in said.words and "the most frequent label makes up 50.0 %" in said.words
+
+
 @pytest.mark.parametrize(
     ("value", "kind", "words"), [(0.3, "fine", "above"), (-0.3, "fine", "below"), (0.02, "open", "No order")]
 )

@@ -26,17 +26,7 @@ def on_probes(probes: Sequence[ProbeSummary], gained: Estimate | None) -> list[S
     said = []
     label = next((probe for probe in probes if probe.fact == "label"), None)
     if label is not None and len(label.trained) > 1:
-        scores = [score.value for score in label.trained]
-        best = scores.index(max(scores))
-        low = label.trained[best].low
-        level = next(k for k, score in enumerate(scores) if low is None or score >= low)
-        words = (
-            f"A linear probe reads the label best off {_the(best)}: {percent(scores[best])} %"
-            f" {interval(label.trained[best])}."
-        )
-        if level < best:
-            words += f" Within that interval it is there already in {_the(level)} ({percent(scores[level])} %)."
-        said.append(Statement(part="probes", kind="fine", words=words.replace("% .", "%.")))
+        said.append(_on_label(label))
     if gained is not None and gained.low is not None and gained.high is not None:
         span = f"{_signed(gained.value)} levels [{_signed(gained.low)}, {_signed(gained.high)}]"
         if gained.low > 0:
@@ -49,6 +39,25 @@ def on_probes(probes: Sequence[ProbeSummary], gained: Estimate | None) -> list[S
             words = f"No order of facts over the layers is shown that an untrained stack has not, too: {span}."
             said.append(Statement(part="probes", kind="open", words=words))
     return said
+
+
+def _on_label(label: ProbeSummary) -> Statement:
+    """Say where the label is read best, if it is read off any level better than it is guessed."""
+    scores = [score.value for score in label.trained]
+    best = scores.index(max(scores))
+    found = f"{percent(scores[best])} % {interval(label.trained[best])}".rstrip()
+    low = label.trained[best].low
+    if low is not None and low <= label.baseline:
+        words = (
+            f"No level is shown to hold the label in a form that a linear probe reads: at best it is right on {found},"
+            f" off {_the(best)}, and the most frequent label makes up {percent(label.baseline)} %."
+        )
+        return Statement(part="probes", kind="open", words=words)
+    level = next(k for k, score in enumerate(scores) if low is None or score >= low)
+    words = f"A linear probe reads the label best off {_the(best)}: {found}."
+    if level < best:
+        words += f" Within that interval it is there already in {_the(level)} ({percent(scores[level])} %)."
+    return Statement(part="probes", kind="fine", words=words)
 
 
 def on_depth(found: DepthSummary) -> list[Statement]:
