@@ -86,6 +86,14 @@ def test_too_few_test_texts_are_told_before_anything_is_trained(monkeypatch, tmp
         hierarchy.measure(RECIPE.override({"data.source": few}), tmp_path, seeds=2, preview=True, tell=print)
 
 
+def test_too_few_test_texts_a_class_are_told_before_anything_is_trained(monkeypatch, tmp_path):
+    monkeypatch.setattr(hierarchy, "_probe_seed", lambda *_: pytest.fail("it was trained"))
+    path = tmp_path / "rare.csv"
+    path.write_text("text,label\n" + "".join(f"word{row} and more,c{row % 150}\n" for row in range(600)))
+    with pytest.raises(DataError, match=r"two classes with 10 test texts or more, and .*rare\.csv has 0"):
+        hierarchy.measure(RECIPE.override({"data.source": str(path)}), tmp_path, seeds=2, preview=True, tell=print)
+
+
 def test_a_claim_is_measured(tmp_path):
     recipe = RECIPE.override(
         {

@@ -64,7 +64,7 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
         )
     found: list[dict[str, Any]] = []
     data = with_test_split(load_recipe_data(recipe))
-    _check_texts(data)
+    _check_texts(data, needs_label=not recipe.data.source.startswith("listops"))
     workers, note = probing_workers(recipe, data)
     if note:
         tell(note)
@@ -83,15 +83,26 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
     return _finding(found, depth)
 
 
-def _check_texts(data: TextData) -> None:
-    """Refuse before training what probes would refuse after it."""
+def _check_texts(data: TextData, *, needs_label: bool) -> None:
+    """Refuse before training what probes would refuse after it; ListOps has abstract facts beside its label."""
+    from textlstm.analysis.diagnostics.facts import FEWEST_OF_A_CLASS, label_classes
     from textlstm.analysis.diagnostics.probes import FEWEST_TEXTS
 
-    if (different := len(set(data.splits["test"].text_list()))) < FEWEST_TEXTS:
+    test = data.splits["test"]
+    if (different := len(set(test.text_list()))) < FEWEST_TEXTS:
         raise DataError(
             f"The hierarchy claim probes test texts, which takes {FEWEST_TEXTS} different ones or more, and"
             f" {data.source} has {different}; name larger data, or give more test texts with --set data.test=DATA."
         )
+
+    if needs_label and test.labels is not None:
+        counts = np.unique(label_classes(test.labels), return_counts=True)[1]
+        if (counts >= FEWEST_OF_A_CLASS).sum() < 2:
+            raise DataError(
+                f"The hierarchy claim probes for the label, which takes two classes with {FEWEST_OF_A_CLASS} test texts"
+                f" or more, and {data.source} has {int((counts >= FEWEST_OF_A_CLASS).sum())}; name larger data, or give"
+                " more test texts with --set data.test=DATA."
+            )
 
 
 def probing_workers(recipe: Recipe, data: TextData) -> tuple[int, str | None]:
