@@ -11,8 +11,17 @@ from textlstm.analysis.claims import campaign
 from textlstm.analysis.claims.campaign import CLAIMS, run_all_claims, run_claim
 from textlstm.analysis.claims.effects import written
 from textlstm.analysis.claims.finding import Effect, Finding, looks_large, verdict
+from textlstm.analysis.claims.pages import claims_table_rows
 from textlstm.analysis.claims.planning import planned_recipe
-from textlstm.analysis.claims.record import ClaimReport, answer_of, claim_hash, state
+from textlstm.analysis.claims.record import (
+    AllClaims,
+    ClaimReport,
+    ClaimsRow,
+    EffectRecord,
+    answer_of,
+    claim_hash,
+    state,
+)
 from textlstm.errors import DataError, RecipeError
 from textlstm.recipe import validate
 from textlstm.recipe_files import load_recipe
@@ -171,6 +180,20 @@ def test_one_failing_claim_does_not_stop_the_others(tmp_path, monkeypatch, fake)
     assert "not measured: No such data" in page
     for row in claims.rows:
         assert (tmp_path / row.folder / "claim.html").exists() == (row.verdict is not None)
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_preview_of_all_says_where_an_effect_looks_large(full):
+    def row(low, high):
+        shown = EffectRecord(name="price", value=(low + high) / 2, low=low, high=high, unit="points", seeds=3, note="")
+        return ClaimsRow(
+            name="cost", statement="", verdict="undecided", effect=shown, threshold=1.0, hash="", folder="cost/full"
+        )
+
+    claims = AllClaims(preview=not full, data="d", rows=[row(2, 3), row(-3, -2), row(0, 3)], command="c")
+    words = [cells[1] for cells in claims_table_rows(claims)]
+    large = ["undecided; looks large, as the claim says", "undecided; looks large, against the claim"]
+    assert words == (["undecided"] * 3 if full else [*large, "undecided"])
 
 
 def test_every_claim_has_a_recipe_and_a_measurement():

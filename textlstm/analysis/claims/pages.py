@@ -9,7 +9,7 @@ from typing import Any
 
 from textlstm.analysis.claims.effects import number, written
 from textlstm.analysis.claims.finding import Effect, Finding
-from textlstm.analysis.claims.record import AllClaims, ClaimReport, EffectRecord
+from textlstm.analysis.claims.record import AllClaims, ClaimReport, ClaimsRow, EffectRecord
 from textlstm.analysis.figures import Section, Table
 from textlstm.analysis.wording import duration
 
@@ -91,7 +91,7 @@ def write_all_page(claims: AllClaims, folder: Path) -> Path:
         [
             [
                 f"{row.name}\n{row.statement}",
-                row.verdict or f"not measured: {row.problem}",
+                _verdict_words(row, preview=claims.preview),
                 _ends(row.effect) if row.effect else "–",
                 f"{row.threshold:g}" if row.threshold is not None else "–",
                 f"{row.folder}/{CLAIM_PAGE}" if row.verdict else "–",
@@ -133,12 +133,24 @@ def claims_table_rows(claims: AllClaims) -> list[list[str]]:
     return [
         [
             row.name,
-            row.verdict or f"not measured: {row.problem}",
+            _verdict_words(row, preview=claims.preview),
             _ends(row.effect) if row.effect else "–",
             "–" if row.threshold is None else f"{row.threshold:g}",
         ]
         for row in claims.rows
     ]
+
+
+def _verdict_words(row: ClaimsRow, *, preview: bool) -> str:
+    """Write a verdict; a preview, which never decides, says where its effect looks large."""
+    if row.verdict is None:
+        return f"not measured: {row.problem}"
+    if preview and row.effect is not None and row.threshold is not None:
+        if row.effect.low is not None and row.effect.low > row.threshold:
+            return f"{row.verdict}; looks large, as the claim says"
+        if row.effect.high is not None and row.effect.high < -row.threshold:
+            return f"{row.verdict}; looks large, against the claim"
+    return row.verdict
 
 
 def _ends(effect: EffectRecord) -> str:
