@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from textlstm.recipe_model import Section, model_section
 
@@ -43,6 +43,11 @@ class DataSection(Section):
     encoding: str | None = Field(None, description="text encoding of csv, tsv and json files; utf-8 when absent")
     validation: str | None = Field(None, description="data for choosing the epoch, when not a split of the source")
     test: str | None = Field(None, description="data for the final score, when not a split of the source")
+    exclude: Annotated[list[str], Field(min_length=1)] | None = Field(
+        None,
+        description="recipes by name, or data whose held-out texts are left out of this data (all texts where there is"
+        " no test split): for teachers and language models that serve it",
+    )
     on_bad_rows: Literal["error", "drop"] = Field(
         "error", description="rows without text or label: stop, or drop and count"
     )
@@ -60,6 +65,11 @@ class DataSection(Section):
         " `holdout` (Monte Carlo cross-validation)",
     )
     score_test: bool = Field(True, description="score the test split; a search for settings leaves it closed")
+
+    @field_validator("exclude", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _fold_of_folds(self) -> DataSection:

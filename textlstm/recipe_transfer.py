@@ -57,7 +57,7 @@ class DistillationSection(Section):
     teacher: Annotated[list[str], Field(min_length=1)] | None = Field(
         None,
         description="folder or Hub id of a classifier of transformers, of a model of this package, or of an encoder on"
-        " which a logistic regression is fitted; several are an ensemble",
+        " which a logistic regression is fitted; several are an ensemble; {fold} stands for the fold of grid.folds",
     )
     labels: dict[str, str] = Field({}, description="the teachers' label names to the data's, where they differ")
     loss: Literal["kl", "mse"] = Field(

@@ -65,3 +65,12 @@ def test_a_value_that_is_too_long_for_a_folder_is_cut_and_told_apart(tiny_recipe
     cells = plan_cells(tiny_recipe({"grid": {"embeddings.source": long}}))
     assert len({cell.path for cell in cells}) == 2
     assert all(len(part) < 200 for cell in cells for part in cell.path.parts)
+
+
+def test_what_was_fitted_inside_of_a_fold_serves_that_fold(tiny_recipe):
+    changes = {"grid.folds": 2, "transfer.encoder": "runs/encoder-{fold}", "grid.layers": [1, 2]}
+    named = {cell.others["fold"]: cell.recipe.transfer.encoder for cell in plan_cells(tiny_recipe(changes))}
+    assert named == {0: "runs/encoder-0", 1: "runs/encoder-1"}
+    taught = {"grid.folds": 2, "distillation.teacher": ["t/{fold}", "other"]}
+    teachers = {cell.others["fold"]: cell.recipe.distillation.teacher for cell in plan_cells(tiny_recipe(taught))}
+    assert teachers == {0: ["t/0", "other"], 1: ["t/1", "other"]}

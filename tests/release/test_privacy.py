@@ -191,7 +191,8 @@ def test_no_key_of_a_recipe_publishes_a_place_of_the_machine():
     """Keys that are added later are found by their descriptions."""
     found = {(section, key) for section, key, _ in places()}
     assert found >= {
-        ("data", "source"), ("data", "validation"), ("data", "test"), ("tokenizer", "source"), ("embeddings", "source"),
+        ("data", "source"), ("data", "validation"), ("data", "test"), ("data", "exclude"), ("tokenizer", "source"),
+        ("embeddings", "source"),
         ("augmentation", "vectors"), ("distillation", "teacher"), ("distillation", "unlabeled"),
         ("transfer", "encoder"), ("objectives", "unlabeled"),
     }  # fmt: skip

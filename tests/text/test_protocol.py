@@ -162,7 +162,7 @@ def test_every_key_of_the_data_section_reaches_the_loader(tiny_recipe, tmp_path,
         given.update(options, source=source)
         return data_of(3)
 
-    monkeypatch.setattr("textlstm.text.protocol.load_data", fake_load_data)
+    monkeypatch.setattr("textlstm.text.named_data.load_data", fake_load_data)
     values = {
         "source": "s",
         "mirror": "m",
@@ -178,7 +178,7 @@ def test_every_key_of_the_data_section_reaches_the_loader(tiny_recipe, tmp_path,
         "on_bad_rows": "drop",
     }
     recipe = tiny_recipe({f"data.{key}": value for key, value in values.items()})
-    assert set(values) | {"size", "folds", "fold", "pool", "holdout", "score_test"} == set(
+    assert set(values) | {"size", "folds", "fold", "pool", "holdout", "score_test", "exclude"} == set(
         type(recipe.data).model_fields
     )
     load_recipe_data(recipe)

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from textlstm.analysis.charts.rates import rate_figure
+from textlstm.errors import NonFiniteLossError
+from textlstm.text.datasets import load_data
 from textlstm.training.rate_finder import find_rate
 
 
@@ -37,6 +39,35 @@ def test_held_out_rows_stay_unread(tiny_recipe, tiny_data, monkeypatch):
     monkeypatch.setattr(torch.nn.Embedding, "forward", lambda self, ids: seen.append(ids.shape) or forward(self, ids))
     find_rate(tiny_recipe(), tiny_data, updates=10)
     assert len(seen) == 10  # one a batch of training rows, and none beside
+
+
+def test_with_a_teacher_its_scores_are_learned_and_not_the_placeholders_of_labels(
+    tiny_recipe, planted, make_classifier, tmp_path
+):
+    texts, labels = planted(60, 0)
+    (tmp_path / "u.txt").write_text("\n".join(f"{text} moon" for text in planted(30, 7)[0]))
+    changes = {
+        "distillation.teacher": str(make_classifier(["neg", "pos"])),
+        "distillation.unlabeled": str(tmp_path / "u.txt"),
+        "distillation.hard_weight": 0.0,
+    }
+    other = ["neg" if label == "pos" else "pos" for label in labels]
+    found = [
+        find_rate(tiny_recipe(changes), load_data((texts, own), validation=planted(30, 1)), updates=10)
+        for own in (labels, other)
+    ]
+    assert found[0] == found[1]  # labels have no part in it
+    assert found[0] != find_rate(
+        tiny_recipe({**changes, "distillation.hard_weight": 1.0}),
+        load_data((texts, labels), validation=planted(30, 1)),
+        updates=10,
+    )
+
+
+def test_a_start_that_is_no_number_is_said(tiny_recipe, tiny_data, monkeypatch):
+    monkeypatch.setattr(torch.nn.Embedding, "forward", lambda self, ids: self.weight[ids] * float("nan"))
+    with pytest.raises(NonFiniteLossError, match="before anything is learned"):
+        find_rate(tiny_recipe(), tiny_data, updates=10)
 
 
 def test_the_chart_marks_the_rate_and_holds_to_the_schema(found):

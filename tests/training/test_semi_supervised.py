@@ -9,7 +9,6 @@ from textlstm.text.encoding import Encoded
 from textlstm.training.finetuning import train
 from textlstm.training.objectives import Objective
 from textlstm.training.semi_supervised import (
-    UnlabeledRows,
     adversarial,
     divergence,
     entropy,
@@ -17,6 +16,7 @@ from textlstm.training.semi_supervised import (
     r_drop,
     virtual_adversarial,
 )
+from textlstm.training.unlabeled_rows import UnlabeledRows
 
 DROPOUTS = ("embedding_dropout", "input_dropout", "layer_dropout", "output_dropout")
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from textlstm.errors import RecipeError
 from textlstm.experiment.controls import PLACES, control_names, control_settings, tuning_draws
+from textlstm.experiment.fold_models import with_models_of_fold
 from textlstm.experiment.run_time import run_seconds
 from textlstm.recipe import Recipe
 from textlstm.recipe_grid import GridSection
@@ -235,6 +236,8 @@ class _Planner:
         if "control" in others:
             settings |= self._settings_of(others["control"], axes)[layers]
         recipe = self.base.override({**settings, **(changes or {})})
+        if fold is not None:
+            recipe = with_models_of_fold(recipe, fold)
         coordinates = {**others, **_fold(fold), **axes}
         own = _path(layers, size, seed, coordinates)
         path = self._paths.setdefault(recipe.fingerprint(), own)

@@ -22,6 +22,7 @@ OWN_DATA = "your-data"
 """Stands where a recipe named data on the author's machine."""
 
 _PLACES = (
+    ("data", "exclude", "your-data"),
     ("tokenizer", "source", "your-tokenizer"),
     ("embeddings", "source", "your-vectors"),
     ("augmentation", "vectors", "your-vectors"),
@@ -30,7 +31,7 @@ _PLACES = (
     ("transfer", "encoder", "your-encoder"),
     ("objectives", "unlabeled", "your-texts"),
 )
-"""Keys of a recipe, beside those of `data`, that may name a place on the author's machine, and what stands in."""
+"""Keys of a recipe, beside the sources of `data`, that may name a place on the author's machine, and what stands in."""
 
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 _PUBLISHED = (

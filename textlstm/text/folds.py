@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from textlstm.errors import DataError
+from textlstm.recipe_sections import DataSection
 from textlstm.text.datasets import TextData, data_fingerprint
 from textlstm.text.overlap import text_keys
 from textlstm.text.splits import Split
@@ -98,6 +99,25 @@ def with_fold(data: TextData, *, fold: int, folds: int) -> TextData:
     )
     parts = {"train": rows.take(np.flatnonzero(numbers != fold)), "test": rows.take(scored)}
     return replace(data, splits={**data.splits, **parts}, notes=[*data.notes, note])
+
+
+def with_own_fold(part: DataSection, data: TextData) -> TextData:
+    """Part data as a recipe's fold says.
+
+    Args:
+        part: of a recipe.
+        data: all splits.
+
+    Returns:
+        A copy whose test split is the fold; the data itself where the recipe names none.
+
+    Raises:
+        DataError: the rows cannot be parted so.
+    """
+    if part.fold is None or part.folds is None:
+        return data
+    parted = with_fold(data, fold=part.fold, folds=part.folds)
+    return replace(parted, fingerprint=data.fingerprint)  # the fold stands in the recipe
 
 
 def pooled(data: TextData) -> TextData:

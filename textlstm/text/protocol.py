@@ -20,8 +20,8 @@ import numpy as np
 
 from textlstm.errors import DataError
 from textlstm.recipe import Recipe
-from textlstm.text.datasets import TextData, load_data
-from textlstm.text.folds import pooled
+from textlstm.text.datasets import TextData
+from textlstm.text.named_data import load_named
 from textlstm.text.overlap import shared_notes, text_keys, with_shared_rows_noted
 from textlstm.text.splits import Split, hold_out, nested_subset
 from textlstm.text.streams import stream
@@ -73,22 +73,7 @@ def load_recipe_data(recipe: Recipe, *, source: object | None = None) -> TextDat
     Raises:
         DataError: the data cannot be read as texts and labels.
     """
-    part = recipe.data
-    data = load_data(
-        part.source if source is None else source,
-        name=part.config,
-        revision=part.revision,
-        mirror=part.mirror,
-        text_columns=part.text_columns,
-        label_column=part.label_column,
-        label_names=part.label_names,
-        label_separator=part.label_separator,
-        encoding=part.encoding,
-        validation=part.validation,
-        test=part.test,
-        on_bad_rows=part.on_bad_rows,
-    )
-    return with_shared_rows_noted(pooled(data) if part.pool else data)
+    return with_shared_rows_noted(load_named(recipe.data, source=source))
 
 
 def validation_rows(labels: int) -> int:

@@ -26,17 +26,16 @@ from textlstm.training.arguments import check_support, place_logs, training_argu
 from textlstm.training.checkpoint_files import told_of_full_disks
 from textlstm.training.checkpoints import claim_checkpoints, discard_checkpoints, newest_checkpoint, set_damaged_aside
 from textlstm.training.cost import reset_peak_memory
-from textlstm.training.distillation import TeacherTerm
 from textlstm.training.embeddings import frozen_updates, update_settings
 from textlstm.training.epoch_plan import EpochPlan, TokenRows
 from textlstm.training.memory import keep_freed_memory
-from textlstm.training.objectives import Objective
 from textlstm.training.preparation import Prepared, build_config, build_model, prepare
 from textlstm.training.progress import Report, RunProgress
-from textlstm.training.semi_supervised import UnlabeledRows, build_objective, load_unlabeled
+from textlstm.training.run_objective import objective_of_run
 from textlstm.training.trained import Trained, collect
 from textlstm.training.trainer import TextLSTMTrainer
 from textlstm.training.transfer import load_encoder, thaw_steps
+from textlstm.training.unlabeled_rows import UnlabeledRows, load_unlabeled
 from textlstm.training.watch import TrainingWatch
 
 Listener = Callable[[Report], None]
@@ -280,19 +279,9 @@ def _trainer(
         network=model,
         args=training_arguments(recipe, device=device, folder=folder),
         rows=learned,
-        objective=_objective(recipe, prepared, unlabeled),
+        objective=objective_of_run(recipe, prepared, unlabeled),
     )
     trainer.remove_callback(PrinterCallback)
     for callback in trainer.callback_handler.callbacks:
         place_logs(callback, recipe)
     return trainer
-
-
-def _objective(recipe: Recipe, prepared: Prepared, unlabeled: UnlabeledRows | None) -> Objective:
-    """Say what a batch is trained on: its labels or what a teacher says of it, and the objectives beside them."""
-    transfer, beside = prepared.transfer, build_objective(recipe.objectives, unlabeled)
-    if transfer is None or transfer.logits is None:
-        return beside
-    labeled = np.concatenate([np.ones(len(prepared.rows.train), dtype=bool), transfer.labeled])
-    taught = TeacherTerm(transfer.logits, labeled, recipe.distillation, multi_label=prepared.data.multi_label)
-    return Objective(terms=[taught, *beside.terms], label_weight=0.0)

@@ -17,12 +17,13 @@ from textlstm.errors import DataError, RecipeError
 from textlstm.model import TextLSTMConfig, TextLSTMForLanguageModeling, TextLSTMForSequenceClassification
 from textlstm.recipe import Recipe
 from textlstm.text.datasets import TextData
-from textlstm.text.folds import with_fold
+from textlstm.text.folds import with_own_fold
 from textlstm.text.protocol import UsedRows, use_rows
 from textlstm.text.streams import stream
 from textlstm.text.tokenization import Encoded, encode, load_tokenizer, train_tokenizer
 from textlstm.text.vectors import source_words
 from textlstm.training.embeddings import PretrainedEmbeddings, pretrained_embeddings
+from textlstm.training.seen_before import seen_before
 from textlstm.training.transfer import Encoder, apply_encoder, encoder_folder
 from textlstm.training.transfer_set import TransferSet, collect_texts, make_transfer_set
 
@@ -86,11 +87,10 @@ def prepare(recipe: Recipe, data: TextData) -> Prepared:
     Raises:
         DataError: the size does not fit the data, or pretrained vectors cannot be read.
         ModelError: a given tokenizer, encoder or teacher cannot be found.
-        RecipeError: pretrained vectors do not go with the vocabulary, or a teacher's labels not with the data's.
+        RecipeError: pretrained vectors do not go with the vocabulary, or a teacher's labels not with the data's; or an
+            encoder or a teacher has learned from what is scored here.
     """
-    if recipe.data.fold is not None and recipe.data.folds is not None:
-        parted = with_fold(data, fold=recipe.data.fold, folds=recipe.data.folds)
-        data = replace(parted, fingerprint=data.fingerprint)  # the fold stands in the recipe
+    data = with_own_fold(recipe.data, data)
     rows = use_rows(data, size=recipe.data.size, seed=stream(recipe.seed, "subset"), holdout=recipe.data.holdout)
     if not recipe.data.score_test:
         rows = replace(rows, test=None)
@@ -105,7 +105,10 @@ def prepare(recipe: Recipe, data: TextData) -> Prepared:
     further = collect_texts(recipe, data, rows)
     part = recipe.tokenizer
     if recipe.transfer.encoder is not None:
-        tokenizer = load_tokenizer(encoder_folder(recipe.transfer.encoder), max_length=part.max_length)
+        folder = encoder_folder(recipe.transfer.encoder)
+        told = seen_before(f"Encoder {recipe.transfer.encoder}", folder, recipe, data)
+        rows = replace(rows, notes=[*rows.notes, *told])
+        tokenizer = load_tokenizer(folder, max_length=part.max_length)
     elif part.kind == "pretrained":
         assert part.source is not None  # noqa: S101 - the recipe has checked that the two go together
         tokenizer = load_tokenizer(part.source, max_length=part.max_length)

@@ -17,6 +17,7 @@ from textlstm.inference.torch_classifier import choose_device
 from textlstm.model import TextLSTMConfig, TextLSTMForLanguageModeling
 from textlstm.recipe import Recipe
 from textlstm.text.running_text import RunningText
+from textlstm.text.text_record import TextRecord
 from textlstm.text.token_stream import write_stream
 from textlstm.text.tokenization import load_tokenizer, save_tokenizer, train_tokenizer
 from textlstm.training.checkpoint_files import told_of_full_disks
@@ -69,9 +70,9 @@ def pretrain(recipe: Recipe, *, out: Path, listener: Listener | None = None) -> 
     """Train language models on text and save them as an encoder.
 
     Args:
-        recipe: `data` names the text; `tokenizer`, `model`, `language_model`, `seed`, `threads`, `device` and of
-            `training` epochs, batch_size (streams), the rates, schedule, warmup, weight_decay, max_grad_norm,
-            weight_averaging and checkpoint_seconds are read.
+        recipe: `data` names the text, the fold that is left out of it, and data whose held-out texts are; `tokenizer`,
+            `model`, `language_model`, `seed`, `threads`, `device` and of `training` epochs, batch_size (streams), the
+            rates, schedule, warmup, weight_decay, max_grad_norm, weight_averaging and checkpoint_seconds are read.
         out: folder for the encoder; an interrupted run is resumed from checkpoints below it.
         listener: called after every update.
 
@@ -94,8 +95,9 @@ def pretrain(recipe: Recipe, *, out: Path, listener: Listener | None = None) -> 
     tokenizer = _tokenizer(recipe, texts)
     model = build_language_model(recipe, tokenizer)
     with tempfile.TemporaryDirectory(prefix="textlstm-") as scratch:
-        part = recipe.language_model
-        text = write_stream(texts.batches(), tokenizer, Path(scratch) / "ids", validation_tokens=part.validation_tokens)
+        part, record = recipe.language_model, TextRecord()
+        batches = record.watch(texts.batches())
+        text = write_stream(batches, tokenizer, Path(scratch) / "ids", validation_tokens=part.validation_tokens)
         run = PretrainingRun(recipe, model, text, device)
         checkpoints = out / CHECKPOINTS_FOLDER
         damage = set_damaged_aside(checkpoints)
@@ -131,6 +133,7 @@ def pretrain(recipe: Recipe, *, out: Path, listener: Listener | None = None) -> 
     with told_of_full_disks(out):
         model.save_pretrained(out)
         save_tokenizer(tokenizer, out)
+        record.write(out)
     (out / "recipe.yaml").write_text(recipe.to_yaml(), "utf-8")
     partial = out / f"{RESULT_NAME}.partial"
     partial.write_text(result.model_dump_json(indent=1) + "\n", "utf-8")

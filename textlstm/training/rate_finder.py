@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from textlstm.errors import NonFiniteLossError
 from textlstm.inference.torch_classifier import choose_device
 from textlstm.recipe import Recipe
 from textlstm.text.datasets import TextData
@@ -20,8 +21,9 @@ from textlstm.training.embeddings import update_settings
 from textlstm.training.epoch_plan import EpochPlan, TokenRows
 from textlstm.training.optimizer import RowwiseAdamW, clip_gradients, parameter_groups
 from textlstm.training.preparation import build_config, build_model, prepare
-from textlstm.training.semi_supervised import build_objective, load_unlabeled
+from textlstm.training.run_objective import objective_of_run
 from textlstm.training.transfer import load_encoder
+from textlstm.training.unlabeled_rows import load_unlabeled
 
 _SMOOTHING = 0.9
 _BROKEN = 2.0
@@ -67,6 +69,7 @@ def find_rate(
     Raises:
         DataError: the data or the size does not fit.
         RecipeError: the options do not go together.
+        NonFiniteLossError: the loss is no number before anything is learned.
     """
     device = choose_device(recipe.device)
     torch.set_num_threads(recipe.threads)
@@ -101,7 +104,7 @@ def find_rate(
         min_batches=updates,
         seed=stream(recipe.seed, "order"),
     )
-    objective = build_objective(recipe.objectives, load_unlabeled(recipe, prepared))
+    objective = objective_of_run(recipe, prepared, load_unlabeled(recipe, prepared))
     torch.manual_seed(stream(recipe.seed, "dropout"))
     rates: list[float] = []
     losses: list[float] = []
@@ -114,6 +117,11 @@ def find_rate(
         loss, _ = objective(model, model, inputs)
         mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss.item()
         smoothed = mean / (1 - _SMOOTHING ** (step + 1))
+        if not math.isfinite(smoothed) and not losses:
+            raise NonFiniteLossError(
+                f"The loss should be finite before anything is learned, and it is {smoothed} at the first batch; look"
+                " at the vectors or the encoder that the model starts from."
+            )
         if not math.isfinite(smoothed) or (losses and smoothed > _BROKEN * min(losses)):
             return _judge(rates, losses, broke=True)
         rates.append(rate)

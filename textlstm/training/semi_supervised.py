@@ -8,85 +8,21 @@ nothing (Miyato et al. normalize them for that).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from textlstm.model import TextLSTMForSequenceClassification
-from textlstm.recipe import Recipe
 from textlstm.recipe_pretraining import ObjectivesSection
-from textlstm.recipe_sections import DataSection
-from textlstm.text.batching import pad_batch
-from textlstm.text.encoding import Encoded, encode
-from textlstm.text.running_text import RunningText
 from textlstm.training.objectives import Batch, Objective, Term
-from textlstm.training.preparation import Prepared
+from textlstm.training.unlabeled_rows import UnlabeledRows
 
 _PROBE = 1e-2
 """Length of the move by which the direction of most change is found, relative to the text's embeddings."""
-
-
-class UnlabeledRows:
-    """Texts without labels, drawn at random from torch's own generator, which checkpoints keep."""
-
-    def __init__(self, encoded: Encoded, *, pad_id: int, rows: int, source: str) -> None:
-        """Hold the texts.
-
-        Args:
-            encoded: ids of all texts.
-            pad_id: fills short texts.
-            rows: of a batch.
-            source: of the texts, as the user knows it.
-        """
-        self.encoded, self.pad_id, self.rows, self.source = encoded, pad_id, rows, source
-
-    @property
-    def digest(self) -> str:
-        """Hash of the ids, 16 hexadecimal digits."""
-        return hashlib.sha256(self.encoded.ids.tobytes() + self.encoded.offsets.tobytes()).hexdigest()[:16]
-
-    def describe(self) -> str:
-        """Say what was read beside the labels."""
-        return f"unlabeled: {len(self.encoded):,} texts of {self.source} ({self.digest})"
-
-    def draw(self, device: torch.device) -> Batch:
-        """Draw a batch: `input_ids` and `attention_mask`, (rows, time)."""
-        picked = torch.randint(len(self.encoded), (self.rows,)).numpy()
-        ids, lengths = pad_batch(self.encoded, picked, pad_id=self.pad_id)
-        mask = (np.arange(ids.shape[1])[None, :] < lengths[:, None]).astype(np.int64)
-        return {
-            "input_ids": torch.from_numpy(ids).to(device),
-            "attention_mask": torch.from_numpy(mask).to(device),
-        }
-
-
-def load_unlabeled(recipe: Recipe, prepared: Prepared) -> UnlabeledRows | None:
-    """Read the unlabeled texts that a recipe names, in the vocabulary of its run.
-
-    Args:
-        recipe: its `objectives:` part is read.
-        prepared: has the tokenizer.
-
-    Returns:
-        The texts; None where the recipe names none.
-
-    Raises:
-        DataError: the texts cannot be read.
-    """
-    part = recipe.objectives
-    if part.unlabeled is None:
-        return None
-    texts = RunningText(DataSection(source=part.unlabeled), limit=part.unlabeled_rows)
-    rows = [text for batch in texts.batches() for text in batch]
-    encoded = encode(prepared.tokenizer, rows, max_length=recipe.tokenizer.max_length)
-    pad_id = prepared.tokenizer.pad_token_id
-    return UnlabeledRows(encoded, pad_id=pad_id, rows=part.unlabeled_batch, source=part.unlabeled)
 
 
 def build_objective(part: ObjectivesSection, unlabeled: UnlabeledRows | None) -> Objective:

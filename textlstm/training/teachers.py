@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from textlstm.errors import ModelError, RecipeError, RunFolderError
+from textlstm.errors import RecipeError
 from textlstm.inference.frozen_encoder import encode_frozen, encoder_digest, find_encoder
 from textlstm.inference.torch_classifier import choose_device
 from textlstm.recipe import Recipe
-from textlstm.results import RESULT_FILE, read_run
 from textlstm.text.datasets import TextData
 from textlstm.text.splits import Split
 from textlstm.training.answer_cache import cached_answers
 from textlstm.training.heads import Head, fit_head
+from textlstm.training.seen_before import seen_before
 from textlstm.training.teacher_models import MOST_TOKENS, Floats, Kind, Opened, kind_of, load_classifier, load_own
 
 
@@ -84,7 +84,7 @@ def load_teachers(recipe: Recipe, data: TextData, train: Split) -> list[Teacher]
         if kind == "encoder":
             loaded.append(_from_encoder(source, folder, data, train, threads=recipe.threads, device=device))
             continue
-        notes = _seen_before(source, folder, recipe, data) if kind == "textlstm" else []
+        notes = seen_before(f"Teacher {source}", folder, recipe, data) if kind == "textlstm" else []
         load = load_own if kind == "textlstm" else load_classifier
         opened = load(folder, recipe.threads, device)
         loaded.append(_from_classifier(source, folder, kind, opened, data, part.labels, notes))
@@ -207,29 +207,3 @@ def _from_encoder(source: str, folder: Path, data: TextData, train: Split, *, th
         f" (C {head.strength:g}, chosen by {head.folds}-fold cross-validation)"
     )
     return Teacher(source, "encoder", content, answer, logits, folder, [note])
-
-
-def _seen_before(source: str, folder: Path, recipe: Recipe, data: TextData) -> list[str]:
-    """Refuse an own model that has learned from rows on which this run is scored; warn where nobody can tell."""
-    if not (folder / RESULT_FILE).is_file():
-        return [f"teacher {source}: it does not say what it has learned from; see that no held-out text was in it"]
-    try:
-        run = read_run(folder)
-    except RunFolderError as error:
-        raise ModelError(str(error)) from None
-    if run.data.fingerprint != data.fingerprint:
-        return [
-            f"teacher {source}: it has learned from {run.data.source}; `textlstm check {recipe.data.source} --against"
-            f" {run.data.source}` tells whether held-out texts are in it"
-        ]
-    theirs = run.settings.get("data", {})
-    apart = [key for key in ("fold", "folds", "holdout") if theirs.get(key) != getattr(recipe.data, key)]
-    if recipe.data.holdout and run.settings.get("seed") != recipe.seed:
-        apart.append("seed")  # which draws the held-out rows
-    if apart:
-        raise RecipeError(
-            f"Teacher {source} should have learned from this run's training rows alone, and differs from it in"
-            f" {', '.join(dict.fromkeys(apart))}: it has seen rows on which this run is scored; train the teacher with"
-            " the same data settings."
-        )
-    return []

@@ -1,0 +1,90 @@
+"""What has learned from scored texts is refused with the way out: language models, teachers and encoders."""
+
+import pytest
+
+from textlstm.errors import RecipeError
+from textlstm.recipe import validate
+from textlstm.text.datasets import load_data
+from textlstm.text.protocol import with_test_split
+from textlstm.training.finetuning import train_into
+from textlstm.training.preparation import prepare
+from textlstm.training.pretraining import pretrain
+from textlstm.training.seen_before import seen_before
+
+STACK = {"embedding_size": 8, "hidden_size": 8, "num_layers": 1}
+
+
+def write(path, texts, labels):
+    path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in zip(texts, labels, strict=True)))
+    return str(path)
+
+
+def pretrained(folder, source, **data):
+    recipe = {
+        "name": "e",
+        "data": {"source": source, **data},
+        "tokenizer": {"min_frequency": 1},
+        "model": STACK,
+        "language_model": {"window": 4, "sampled_words": 0, "validation_tokens": 20},
+        "training": {"epochs": 1, "batch_size": 4},
+    }
+    return pretrain(validate(recipe, origin="the tests"), out=folder)
+
+
+def test_an_encoder_that_has_read_test_texts_is_refused_and_one_without_them_is_not(tiny_recipe, planted, tmp_path):
+    texts, labels = planted(60, 0)
+    scored = [f"{text} moon" for text in planted(20, 3)[0]]
+    test = write(tmp_path / "test.csv", scored, labels[:20])
+    data = load_data((texts, labels), test=test)
+    source = write(tmp_path / "text.csv", [*texts, *scored[:7]], [*labels, *labels[:7]])
+    pretrained(tmp_path / "all", source)
+    start = tiny_recipe({"transfer.encoder": str(tmp_path / "all"), "data.mirror": "mine"})
+    with pytest.raises(
+        RecipeError,
+        match=r"Encoder .*all should have learned from nothing .* and has learned from 7 of its 20 test texts; .*"
+        r"textlstm pretrain TEXT --set data.exclude=\[mine\]",
+    ):
+        prepare(start, data)
+    apart = pretrained(tmp_path / "apart", source, exclude=[test])
+    assert any("left out 7 texts" in note for note in apart.notes)
+    prepared = prepare(start.override({"transfer.encoder": str(tmp_path / "apart")}), data)
+    assert not any("Encoder" in note or "encoder" in note for note in prepared.rows.notes)
+    (tmp_path / "apart" / "texts.npy").unlink()
+    told = prepare(start.override({"transfer.encoder": str(tmp_path / "apart")}), data).rows.notes
+    assert any("does not say what it has learned from" in note for note in told)
+
+
+def test_an_encoder_of_a_fold_serves_that_fold_alone(tiny_recipe, planted, tmp_path):
+    source = write(tmp_path / "rows.csv", *planted(60, 0))
+    pretrained(tmp_path / "fold1", source, folds=3, fold=1)
+    data = load_data(source)
+    changes = {"transfer.encoder": str(tmp_path / "fold1"), "data.source": source, "data.folds": 3}
+    assert prepare(tiny_recipe({**changes, "data.fold": 1}), data).rows.test is not None
+    with pytest.raises(RecipeError, match=r"--set data.folds=3 --set data.fold=2"):
+        prepare(tiny_recipe({**changes, "data.fold": 2}), data)
+
+
+def test_a_teacher_of_other_data_is_held_against_the_scored_texts(tiny_recipe, planted, tmp_path):
+    texts, labels = planted(60, 0)
+    other, theirs = planted(40, 5)
+    scored = [f"{text} moon" for text in planted(20, 3)[0]]
+    data = load_data((texts, labels), test=(scored, labels[:20]))
+    for name, taught in {"mixed": [*other, *scored[:4]], "apart": other}.items():
+        source = write(tmp_path / f"{name}.csv", taught, [*theirs, *labels][: len(taught)])
+        train_into(tmp_path / name, tiny_recipe({"data.source": source, "training.epochs": 1}))
+    with pytest.raises(RecipeError, match=r"4 of its 20 test texts; .*textlstm train .*mixed.csv --set data.exclude="):
+        seen_before("Teacher t", tmp_path / "mixed", tiny_recipe(), data)
+    (note,) = seen_before("Teacher t", tmp_path / "apart", tiny_recipe(), data)
+    assert note.startswith("teacher t: it has learned from") and note.endswith("in which no test text of this run is")
+    (tmp_path / "apart.csv").unlink()
+    assert "cannot be read again here" in seen_before("Teacher t", tmp_path / "apart", tiny_recipe(), data)[0]
+
+
+def test_a_teacher_of_all_rows_is_refused_where_a_grid_holds_some_out(tiny_recipe, planted, tmp_path):
+    data = load_data(planted(60, 0))
+    train_into(tmp_path / "all", tiny_recipe({"training.epochs": 1}), data)
+    train_into(tmp_path / "part", tiny_recipe({"training.epochs": 1}), with_test_split(data))
+    with pytest.raises(RecipeError, match="of which a grid holds some out as the test split: it has seen rows"):
+        seen_before("Teacher t", tmp_path / "all", tiny_recipe(), with_test_split(data))
+    assert seen_before("Teacher t", tmp_path / "part", tiny_recipe(), with_test_split(data)) == []
+    assert seen_before("Teacher t", tmp_path / "all", tiny_recipe(), data) == []  # nothing is scored there

@@ -1,0 +1,92 @@
+"""Data as a recipe's `data:` part names it, without the texts that other data is scored on where it is to serve that.
+
+A teacher or a language model of one data set must not have read what another one is scored on: 79 % of SST-2's test
+sentences are in MR. `data.exclude` names the other one, and its held-out texts are left out before anything is learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from textlstm.recipe_files import load_recipe, shipped_recipes
+from textlstm.recipe_sections import DataSection
+from textlstm.text.datasets import TextData, data_fingerprint, load_data
+from textlstm.text.folds import pooled
+from textlstm.text.overlap import exclude_shared, text_keys
+from textlstm.text.splits import Split
+
+
+def load_named(part: DataSection, *, source: object | None = None) -> TextData:
+    """Load the data that a `data:` part names.
+
+    Args:
+        part: of a recipe; the size is not applied.
+        source: data in memory, or a name, that stands in for the part's own source.
+
+    Returns:
+        All splits, without the rows that `exclude` forbids; a test split, from which nothing is learned, stays whole.
+
+    Raises:
+        DataError: the data, or what it is to be held apart from, cannot be read; or no training row is left.
+    """
+    data = load_data(
+        part.source if source is None else source,
+        name=part.config,
+        revision=part.revision,
+        mirror=part.mirror,
+        text_columns=part.text_columns,
+        label_column=part.label_column,
+        label_names=part.label_names,
+        label_separator=part.label_separator,
+        encoding=part.encoding,
+        validation=part.validation,
+        test=part.test,
+        on_bad_rows=part.on_bad_rows,
+    )
+    data = pooled(data) if part.pool else data
+    return _apart(data, excluded_splits(part.exclude)) if part.exclude else data
+
+
+def _apart(data: TextData, protect: Sequence[Split]) -> TextData:
+    """Leave protected texts out of everything that is learned from."""
+    learned = {name: split for name, split in data.splits.items() if name != "test"}
+    apart = exclude_shared(replace(data, splits=learned), protect)
+    splits = {**apart.splits, **{name: split for name, split in data.splits.items() if name == "test"}}
+    return replace(apart, splits=splits, fingerprint=data_fingerprint(splits, data.label_names))
+
+
+def excluded_splits(names: Sequence[str]) -> list[Split]:
+    """Find the texts on which other data is scored.
+
+    Args:
+        names: of shipped recipes, which say how their data is split, or of data.
+
+    Returns:
+        All splits but the training rows; the training rows too of data that has nothing else, whose folds are all
+        scored in a cross-validation.
+
+    Raises:
+        DataError: one cannot be read.
+    """
+    found: list[Split] = []
+    for name in names:
+        part = load_recipe(name).data if name in shipped_recipes() else DataSection(source=name)
+        data = load_named(part.model_copy(update={"exclude": None}))
+        alone = list(data.splits) == ["train"]
+        found += [split for split_name, split in data.splits.items() if alone or split_name != "train"]
+    return found
+
+
+def keys_of(splits: Sequence[Split]) -> np.ndarray:
+    """Number the texts of several splits.
+
+    Args:
+        splits: any.
+
+    Returns:
+        (different texts,) uint64 as `overlap.text_keys` gives them, rising.
+    """
+    return np.unique(np.concatenate([np.empty(0, np.uint64), *(text_keys(split.texts) for split in splits)]))

@@ -1,0 +1,121 @@
+"""Has a teacher or an encoder learned from what a run is scored on? Refused where it has, told where nobody knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from textlstm.errors import ModelError, RecipeError, RunFolderError, TextLSTMError
+from textlstm.recipe import Recipe
+from textlstm.results import RESULT_FILE, Run, read_run
+from textlstm.text.datasets import TextData
+from textlstm.text.folds import with_own_fold
+from textlstm.text.named_data import keys_of
+from textlstm.text.protocol import load_recipe_data, use_rows, with_test_split
+from textlstm.text.splits import Split
+from textlstm.text.streams import stream
+from textlstm.text.text_record import read_record
+
+
+def seen_before(who: str, folder: Path, recipe: Recipe, data: TextData) -> list[str]:
+    """Refuse a model of this package that has learned from rows on which a run is scored.
+
+    Args:
+        who: the model, such as "Teacher runs/mr".
+        folder: where it lies.
+        recipe: of the run.
+        data: of the run, parted by its fold. A test text that is in its training split as well gives nothing away.
+
+    Returns:
+        What a user should know; nothing where no text that is scored was learned from.
+
+    Raises:
+        ModelError: the model's record is damaged.
+        RecipeError: it has learned from such rows.
+    """
+    if (read := read_record(folder)) is not None:
+        _refuse_shared(who, read, data, mend=_mend("textlstm pretrain TEXT", recipe))
+        return []
+    if not (folder / RESULT_FILE).is_file():
+        return [f"{_small(who)}: it does not say what it has learned from; see that no held-out text was in it"]
+    try:
+        run = read_run(folder)
+    except RunFolderError as error:
+        raise ModelError(str(error)) from None
+    if run.data.fingerprint == data.fingerprint:
+        _refuse_other_rows(who, run, recipe, data)
+        return []
+    if (rows := _rows_of(run)) is None:
+        return [
+            f"{_small(who)}: it has learned from {run.data.source}, which cannot be read again here; `textlstm check"
+            f" {recipe.data.source} --against {run.data.source}` tells whether held-out texts are in it"
+        ]
+    _refuse_shared(who, keys_of(rows), data, mend=_mend(f"textlstm train {run.data.source}", recipe))
+    return [f"{_small(who)}: it has learned from {run.data.source}, in which no test text of this run is"]
+
+
+def _small(who: str) -> str:
+    """Begin a note as others are."""
+    return who[:1].lower() + who[1:]
+
+
+def _mend(command: str, recipe: Recipe) -> str:
+    """Say how to make a model that has not seen what a recipe scores."""
+    part = recipe.data
+    apart = f"{command} --set data.exclude=[{part.mirror or part.source}]"
+    if part.fold is not None:
+        return f"{apart}, or of the same data --set data.folds={part.folds} --set data.fold={part.fold}"
+    return f"{apart}, or on a file of the training rows alone where the test rows are held out of them"
+
+
+def _refuse_other_rows(who: str, run: Run, recipe: Recipe, data: TextData) -> None:
+    """Of one data set, the rows must have been parted alike."""
+    theirs = run.settings.get("data", {})
+    apart = [key for key in ("fold", "folds", "holdout") if theirs.get(key) != getattr(recipe.data, key)]
+    if recipe.data.holdout and run.settings.get("seed") != recipe.seed:
+        apart.append("seed")  # which draws the held-out rows
+    test = data.splits.get("test")
+    if test is not None and test.labels is not None and theirs.get("score_test", True) and "test" not in run.data.rows:
+        apart.append("its training rows, of which a grid holds some out as the test split")
+    if apart:
+        raise RecipeError(
+            f"{who} should have learned from this run's training rows alone, and differs from it in"
+            f" {', '.join(dict.fromkeys(apart))}: it has seen rows on which this run is scored; train it with the same"
+            " data settings."
+        )
+
+
+def _rows_of(run: Run) -> list[Split] | None:
+    """Draw the rows again from which a run has learned, or by which it chose; None where that cannot be done."""
+    try:
+        settings = Recipe.model_validate(run.settings)
+        data = load_recipe_data(settings)
+        if data.fingerprint != run.data.fingerprint:
+            return None
+        parted = with_own_fold(settings.data, data)
+        if settings.data.fold is None and "test" in run.data.rows:
+            parted = with_test_split(parted)  # as a grid does
+        used = use_rows(
+            parted,
+            size=settings.data.size,
+            seed=stream(settings.seed, "subset"),
+            holdout=settings.data.holdout,
+        )
+    except (TextLSTMError, ValueError):  # moved, changed, or of another version
+        return None
+    return [used.train, *([used.validation] if used.validation is not None else [])]
+
+
+def _refuse_shared(who: str, learned: np.ndarray, data: TextData, *, mend: str) -> None:
+    """Stop where a text that is scored, and is none of the training split, was learned from."""
+    test = data.splits.get("test")
+    if test is None:
+        return
+    scored = np.setdiff1d(keys_of([test]), keys_of([data.splits["train"]]))
+    shared = int(np.isin(scored, learned).sum())
+    if shared:
+        raise RecipeError(
+            f"{who} should have learned from nothing that this run is scored on, and has learned from {shared:,} of its"
+            f" {len(scored):,} test texts; train it again without them: {mend}."
+        )
