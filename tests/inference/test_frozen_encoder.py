@@ -82,6 +82,59 @@ def test_the_first_state_is_taken_where_the_encoder_was_trained_so(bert, tmp_pat
         np.testing.assert_allclose(vector, states[0].numpy(), atol=1e-5)
 
 
+def with_modules(bert, tmp_path, pooling, *further):
+    """A folder as sentence-transformers writes one: modules, and settings of the pooling."""
+    folder = tmp_path / "modules"
+    shutil.copytree(bert, folder, dirs_exist_ok=True)
+    kinds = ["Transformer", "Pooling", *further]
+    modules = [{"idx": k, "path": f"{k}_{kind}" if k else "", "type": f"s.{kind}"} for k, kind in enumerate(kinds)]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    return folder
+
+
+def test_both_forms_of_the_settings_of_sentence_transformers_mean_the_same(bert, tmp_path):
+    """Version 6 writes "pooling_mode"; before, there was a truth value a mode."""
+    vectors, digests = {}, {}
+    for mode in ("mean", "cls"):
+        older = {"pooling_mode_cls_token": mode == "cls", "pooling_mode_mean_tokens": mode == "mean"}
+        for form, pooling in (("older", older), ("newer", {"pooling_mode": mode}), ("list", {"pooling_mode": [mode]})):
+            folder = with_modules(bert, tmp_path, pooling, "Normalize")
+            vectors[mode, form] = encode_frozen(folder, TEXTS, max_length=100)
+            digests[mode, form] = encoder_digest(folder)
+        assert np.array_equal(vectors[mode, "older"], vectors[mode, "newer"])
+        assert np.array_equal(vectors[mode, "older"], vectors[mode, "list"])
+    assert not np.allclose(vectors["mean", "newer"], vectors["cls", "newer"])
+    assert len(set(digests.values())) == len(digests)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "further", "words"),
+    [
+        ({"pooling_mode": "lasttoken"}, [], "pools by lasttoken"),
+        ({"pooling_mode_max_tokens": True}, [], "pools by max,"),
+        ({"pooling_mode": ["cls", "mean"]}, [], "pools by cls, mean"),
+        ({"pooling_mode": "mean"}, ["Dense"], "a module 'Dense'"),
+    ],
+)
+def test_vectors_that_are_made_in_another_way_are_refused_and_not_made_wrong(bert, tmp_path, pooling, further, words):
+    folder = with_modules(bert, tmp_path, pooling, *further)
+    with pytest.raises(ModelError, match=words):
+        encode_frozen(folder, TEXTS, max_length=100)
+    encoder_digest(folder)  # says nothing of it
+
+
+def test_a_changed_vocabulary_is_another_encoder_where_it_is_no_part_of_a_tokenizer_json(tmp_path):
+    folder = tmp_path / "e"
+    folder.mkdir()
+    save_file({"x": np.zeros((1, 1), np.float32)}, folder / "model.safetensors")
+    (folder / "vocab.txt").write_text("a\nb")
+    before = encoder_digest(folder)
+    (folder / "vocab.txt").write_text("b\na")
+    assert encoder_digest(folder) != before
+
+
 def test_a_long_text_is_cut_at_the_smaller_limit(bert):
     long = " ".join(["good"] * 50)
     cut = encode_frozen(bert, [long], max_length=100)  # the encoder itself reads 16

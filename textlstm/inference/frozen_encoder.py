@@ -4,7 +4,7 @@ Two kinds of folder are read, safetensors weights only:
 
 - an encoder of transformers: the mean of its last states over the text's tokens, its special tokens included, as
   sentence-transformers pools by default (Reimers & Gurevych 2019, "Sentence-BERT", section 3); or the state of the
-  first token, where the folder's 1_Pooling/config.json asks for it;
+  first token, where the folder's 1_Pooling/config.json asks for it; other poolings and further modules are refused;
 - a static model, one table of token embeddings and a tokenizer.json (model2vec, sentence-transformers'
   StaticEmbedding): the mean of the rows of the text's tokens, weighted where the file has weights.
 """
@@ -14,12 +14,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textlstm.errors import ModelError, first_line
+from textlstm.errors import ModelError, brief, first_line
 from textlstm.inference.model_files import foreign_parts
 from textlstm.text.batching import plan_ordered
 from textlstm.text.encoding import read_backend
@@ -28,6 +30,7 @@ Vectors = NDArray[np.float32]
 
 _TABLES = ("embeddings", "embedding.weight")  # what model2vec and sentence-transformers call theirs
 _INNER_FOLDERS = (".", "0_StaticEmbedding")
+_KNOWN_MODULES = ("Transformer", "Pooling", "Normalize", "StaticEmbedding", "Dropout")
 _BATCH_TOKENS = 8192
 _FILES = ["*.json", "*.txt", "*.model", "model*.safetensors", "0_StaticEmbedding/*", "1_Pooling/config.json"]
 
@@ -78,7 +81,13 @@ def encoder_digest(folder: Path) -> str:
         16 hexadecimal digits.
     """
     content = hashlib.sha256()
-    for path in sorted({*folder.rglob("*.json"), *_weights(folder)}):
+    with suppress(ModelError):  # whoever encodes with it says what is wrong
+        if _pooling(folder) == ("cls", True):
+            content.update(b"first token")  # such settings were once not understood, and answers by the mean kept
+    parts = {*folder.rglob("*.json"), *_weights(folder)}
+    if not (folder / "tokenizer.json").is_file():  # else the vocabulary is in there
+        parts |= {path for pattern in ("vocab.txt", "merges.txt", "*.model") for path in folder.glob(pattern)}
+    for path in sorted(parts):
         content.update(path.relative_to(folder).as_posix().encode())
         with path.open("rb") as file:
             content.update(hashlib.file_digest(file, "sha256").digest())
@@ -157,10 +166,56 @@ def _mean_of_rows(folder: Path, texts: Sequence[str], *, max_length: int, normal
     return vectors
 
 
-def _takes_first(folder: Path) -> bool:
-    """Whether sentence-transformers takes the first token's state for the text's vector."""
-    path = folder / "1_Pooling" / "config.json"
-    return path.is_file() and bool(json.loads(path.read_text("utf-8")).get("pooling_mode_cls_token", False))
+def _modules(folder: Path) -> list[dict[str, Any]]:
+    """The modules of which sentence-transformers makes a text's vector; none of a plain encoder."""
+    listed = _settings(folder / "modules.json", [])
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
+def _settings(path: Path, absent: object) -> Any:  # noqa: ANN401 - JSON holds anything
+    """Read settings beside the weights."""
+    if not path.is_file():
+        return absent
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path} should be JSON and is damaged ({first_line(error)}); copy it again.") from None
+
+
+def _pooling(folder: Path) -> tuple[str, bool]:
+    """Tell how sentence-transformers pools, and whether the settings say so in the form that version 6 writes.
+
+    Args:
+        folder: of the encoder.
+
+    Returns:
+        "mean" or "cls", and whether the form is the newer one.
+
+    Raises:
+        ModelError: the vectors are made in a way that is not read.
+    """
+    place = "1_Pooling"
+    for module in _modules(folder):
+        kind = str(module.get("type", "")).rpartition(".")[2]
+        if kind not in _KNOWN_MODULES:
+            raise ModelError(
+                f"{folder} makes its vectors by a module {brief(kind)} of sentence-transformers, and of its modules"
+                f" {', '.join(_KNOWN_MODULES)} are read; name another encoder."
+            )
+        if kind == "Pooling":
+            place = str(module.get("path") or place)
+    values = _settings(folder / place / "config.json", {})
+    values = values if isinstance(values, dict) else {}
+    older = [key.removeprefix("pooling_mode_") for key, on in values.items() if key.startswith("pooling_mode_") and on]
+    newer = values.get("pooling_mode")
+    modes = [str(mode) for mode in (newer if isinstance(newer, list) else [newer])] if newer else older
+    named = {mode.removesuffix("_token").removesuffix("_tokens") for mode in modes} or {"mean"}
+    if len(named) > 1 or not named <= {"mean", "cls"}:
+        raise ModelError(
+            f"{folder} pools by {', '.join(sorted(named))}, and encoders that take the mean or the first token are"
+            " read; name another encoder."
+        )
+    return named.pop(), bool(newer)
 
 
 def _mean_of_states(folder: Path, texts: Sequence[str], *, max_length: int, threads: int, device: str) -> Vectors:
@@ -189,7 +244,7 @@ def _mean_of_states(folder: Path, texts: Sequence[str], *, max_length: int, thre
     torch.set_num_threads(threads)
     model.train(False)
     model.to(device)
-    first = _takes_first(folder)
+    first = _pooling(folder)[0] == "cls"
     try:
         with torch.inference_mode():
             lengths = np.array([len(row) for row in ids])
