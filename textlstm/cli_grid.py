@@ -64,7 +64,14 @@ def run(
         return
     if full:
         raise RecipeError(f"--full belongs to a claim such as claims/cost, and {recipe} is a comparison; leave it out.")
-    chosen = found.override(dict(parse_override(text) for text in settings or []))
+    given = dict(parse_override(text) for text in settings or [])
+    chosen = found.override(given)
+    if given:
+        from textlstm.experiment.with_and_without import with_and_without
+
+        chosen, said = with_and_without(chosen, given, out or Path("runs") / chosen.name)
+        for sentence in said if not quiet else []:
+            typer.echo(sentence, err=True)
     run_grid(chosen, out, workers, ray_address, dry_run=dry_run, as_json=as_json, quiet=quiet)
 
 

@@ -74,3 +74,22 @@ def test_a_grid_takes_vectors_by_set(folder, tmp_path, vectors, succeed):
     assert json.loads(result.read_text())["data"]["vectors"]
     again = succeed("run", folder / "mine.yaml", "--out", out, "--workers", "0", *chosen)
     assert again.code == 0
+
+
+def test_depths_with_vectors_by_set_come_without_them_too_and_the_report_compares_both(
+    folder, tmp_path, vectors, succeed
+):
+    settings = [f"embeddings.source={vectors}", "grid.sizes=[20]", "grid.seeds=2"]
+    chosen = [part for setting in settings for part in ("--set", setting)]
+    out = tmp_path / "runs"
+    done = succeed("run", folder / "mine.yaml", "--out", out, "--workers", "0", *chosen)
+    assert "Depths are compared with embeddings.source and without" in done.err
+    runs = [json.loads(path.read_text()) for path in out.rglob("result.json")]
+    places = sorted((run["cell"]["layers"], run["data"]["vectors"] is not None) for run in runs)
+    assert places == sorted([(1, False), (1, True), (2, False), (2, True)] * 2)
+    assert "Without pretrained vectors, 2 layers gain" in done.out
+    assert "1 layer with pretrained vectors against 2 layers without:" in done.out.replace("\n", " ")
+    report = (out / "report.md").read_text()
+    assert "## With and without transfer" in report
+    assert f"fixed width, embeddings.source={vectors.name}" in report.replace("\\_", "_")
+    assert "Depths are compared" in succeed("run", folder / "mine.yaml", "--out", out, "--workers", "0", *chosen).err

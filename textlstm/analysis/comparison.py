@@ -11,9 +11,11 @@ from textlstm.analysis.differences import gains, verdict
 from textlstm.analysis.means import calibration_of, summarize_group
 from textlstm.analysis.reading import Grid, read_grid
 from textlstm.analysis.search import searches
+from textlstm.analysis.starts import start_sentences, starts
 from textlstm.analysis.summary import SUMMARY_FILE, Comparison
 from textlstm.analysis.summary_beside import FailureSummary
 from textlstm.analysis.tables import write_results
+from textlstm.analysis.wording import axis_words
 from textlstm.atomic_files import replace_file
 from textlstm.experiment.controls import CONTROL_WORDS
 from textlstm.experiment.openings import count_openings
@@ -64,6 +66,7 @@ def _compare(grid: Grid) -> Comparison:
     largest = grid.depths(first, grid.sizes(first)[-1])
     prices = costs(grid, cells)
     differences = gains(grid)
+    found = starts(grid)
     run = largest[0].all_runs[0]
     return Comparison(
         name=recipe.name,
@@ -75,11 +78,12 @@ def _compare(grid: Grid) -> Comparison:
         fingerprint=data.fingerprint,
         label_names=data.label_names,
         test_rows=sum(len(fold.rows) for fold in largest[0].folds),
-        answer=answer_sentences(decision, cells, differences, plain, prices),
+        answer=[*answer_sentences(decision, cells, differences, plain, prices), *start_sentences(found)],
         decision=decision,
         settings={setting: _setting_words(setting) for setting in grid.settings},
         cells=cells,
         differences=differences,
+        starts=found,
         curves=drawn,
         crossings=crossings,
         baselines=plain,
@@ -104,4 +108,4 @@ def _compare(grid: Grid) -> Comparison:
 def _setting_words(setting: str) -> str:
     """Explain a control and the values of other axes."""
     control, *axes = setting.split(", ")
-    return "; ".join([CONTROL_WORDS[control], *axes])
+    return "; ".join([CONTROL_WORDS[control], *map(axis_words, axes)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from textlstm.analysis.figures import Table
-from textlstm.analysis.orders import baselines_in_order, depths_in_order
+from textlstm.analysis.orders import baselines_in_order, depths_in_order, sizes_in_order
 from textlstm.analysis.summary import Comparison
 from textlstm.analysis.wording import (
     ABSENT,
@@ -13,10 +13,12 @@ from textlstm.analysis.wording import (
     layers_words,
     percent,
     points,
+    setting_words,
     size_words,
     with_interval,
 )
 
+_SHOWN_ROWS = 12
 MARKS = {
     "P": "P: read in the source itself",
     "S": "S: read in a secondary source that attributes it to this one",
@@ -56,6 +58,41 @@ def baseline_tables(comparison: Comparison) -> list[Table]:
     note = "p: of the best stack's gain over the method, by Holm's correction over the methods at this size."
     tables = [Table("Plain methods on the same rows, largest size", headers, top, note=note)]
     return tables if len(top) == len(rows) else [*tables, Table("At every size", headers, rows, note=note, folded=True)]
+
+
+def start_table(comparison: Comparison) -> Table | None:
+    """List what layers gain with and without transfer.
+
+    Args:
+        comparison: a grid's outcome.
+
+    Returns:
+        A table; None where the grid does not have both.
+    """
+    labels = dict(sizes_in_order(comparison))
+    rows = [
+        [
+            f"{row.shallow} → {row.deep}",
+            size_words(row.size, labels.get(row.size)),
+            setting_words(row.setting),
+            with_interval(row.accuracy_without),
+            with_interval(row.accuracy_with),
+            with_interval(row.gain_without, points),
+            with_interval(row.gain_with, points),
+            with_interval(row.change, points),
+            with_interval(row.shallow_with_minus_deep_without, points),
+        ]
+        for row in comparison.starts
+    ]
+    headers = ["layers", "labels", "setting with transfer", "shallow, without (%)", "shallow, with (%)"]
+    headers += ["layers gain, without (points)", "layers gain, with (points)", "change (points)"]
+    headers += ["shallow with minus deep without (points)"]
+    note = (
+        "Paired over seeds and test texts, 95 %, exploratory: not corrected for the number of comparisons. A change"
+        " below 0 says that transfer stands in for layers; a last column above 0, that it is worth more than they are."
+    )
+    title = "What layers gain with and without transfer"
+    return Table(title, headers, rows, words=(0, 2), note=note, folded=len(rows) > _SHOWN_ROWS) if rows else None
 
 
 def hard_texts(comparison: Comparison) -> Table | None:

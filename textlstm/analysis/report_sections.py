@@ -11,6 +11,7 @@ from textlstm.analysis.charts.curves import learning_curves, training_gap
 from textlstm.analysis.charts.gains import gains, scores_by_seed
 from textlstm.analysis.charts.quality import baseline_ladder, calibration, search_curves
 from textlstm.analysis.figures import Figure, Section, Table
+from textlstm.analysis.starts import start_sentences
 from textlstm.analysis.summary import Comparison
 from textlstm.analysis.wording import duration, points, setting_words, size_words
 from textlstm.stats.decision import rule_table
@@ -84,6 +85,12 @@ def later_sections(comparison: Comparison) -> list[Section]:
             notes=[_gain_words(comparison)] if comparison.differences else [],
             figures=gains(comparison),
             tables=[*_present(tables.verdict_bounds(comparison)), *_present(tables.neighbor_gains(comparison))],
+        ),
+        Section(
+            "starts",
+            "With and without transfer",
+            notes=start_sentences(comparison.starts),
+            tables=_present(appendix.start_table(comparison)),
         ),
         Section(
             "seeds",

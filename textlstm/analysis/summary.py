@@ -18,6 +18,7 @@ from textlstm.analysis.summary_beside import (
     FailureSummary,
     HardText,
     SearchSummary,
+    StartSummary,
     SummaryPart,
 )
 from textlstm.results import Estimate
@@ -213,6 +214,7 @@ class Comparison(SummaryPart):
         settings: labels of controls and axes in order, with the words that explain them.
         cells: means.
         differences: gains, neighbors and all against the shallowest among them.
+        starts: gains with and without transfer, where the grid has both.
         curves: by setting and depth, where there are two sizes or more.
         crossings: by setting and pair with the shallowest depth.
         baselines: the plain methods.
@@ -245,6 +247,7 @@ class Comparison(SummaryPart):
     settings: dict[str, str]
     cells: list[CellSummary]
     differences: list[DifferenceSummary]
+    starts: list[StartSummary] = Field([])
     curves: list[CurveSummary]
     crossings: list[CrossingSummary]
     baselines: list[BaselineSummary]

@@ -43,6 +43,46 @@ class BaselineSummary(SummaryPart):
     holm: float | None = None
 
 
+class StartSummary(SummaryPart):
+    """What a deeper stack gains over the shallowest with a kind of transfer and without, at one size.
+
+    Attributes:
+        key: of the recipe, such as "embeddings.source".
+        what: it in words.
+        control: what is held equal between depths.
+        setting: as in `CellSummary`, with transfer.
+        without: the setting that differs from it in this alone.
+        size: as in `CellSummary`.
+        shallow: layers of the shallowest depth.
+        deep: more layers.
+        seeds: that all four groups of runs have.
+        accuracy_without: of the shallowest depth without.
+        accuracy_with: of the shallowest depth with.
+        gain_without: accuracy of `deep` minus that of `shallow`, both without.
+        gain_with: the same with.
+        change: `gain_with` minus `gain_without`; below 0 where transfer stands in for layers.
+        shallow_with_minus_deep_without: accuracy of `shallow` with minus that of `deep` without.
+        words: what that means, in two sentences; none of it is corrected for the number of comparisons.
+    """
+
+    key: str
+    what: str
+    control: str
+    setting: str
+    without: str
+    size: int | str
+    shallow: int
+    deep: int
+    seeds: int
+    accuracy_without: Estimate
+    accuracy_with: Estimate
+    gain_without: Estimate
+    gain_with: Estimate
+    change: Estimate
+    shallow_with_minus_deep_without: Estimate
+    words: str
+
+
 class CostSummary(SummaryPart):
     """What one depth costs to run, measured once for all depths in interleaved repeats.
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from textlstm.analysis.summary import CellSummary, Comparison
 from textlstm.analysis.summary_beside import BaselineSummary
 from textlstm.analysis.wording import (
+    axis_words,
     count,
     duration,
     layers_words,
@@ -95,7 +96,8 @@ def _control_lines(comparison: Comparison) -> list[str]:
     lines = {}
     for setting, words in comparison.settings.items():
         control, *axes = setting.split(", ")
-        lines[control] = f"{setting_words(control)}: {words.removesuffix(''.join(f'; {axis}' for axis in axes))}."
+        own = "".join(f"; {axis_words(axis)}" for axis in axes)
+        lines[control] = f"{setting_words(control)}: {words.removesuffix(own)}."
     return list(lines.values())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textlstm.errors import plain_text as plain_text
@@ -212,9 +213,24 @@ def setting_words(setting: str) -> str:
     Returns:
         Such as "matched parameters (deepest), model.join=residual".
     """
-    control, comma, axes = setting.partition(",")
+    control, *axes = setting.split(", ")
     named = re.sub(r"^(matched parameters) (\w+)$", r"\1 (\2)", control.replace("_", " "))
-    return named + comma + axes
+    return ", ".join([named, *map(axis_words, axes)])
+
+
+def axis_words(axis: str) -> str:
+    """Name a point of an axis for a reader.
+
+    Args:
+        axis: key and value, such as "model.join=residual".
+
+    Returns:
+        The same; "no embeddings.source" where the value is none, and of a path its last part alone.
+    """
+    key, equals, value = axis.partition("=")
+    if value == "None":
+        return f"no {key}"
+    return key + equals + (Path(value).name if value.startswith(("/", "~")) else value)
 
 
 BASELINES: dict[str, tuple[str, str]] = {

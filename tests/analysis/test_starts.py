@@ -1,0 +1,67 @@
+"""Gains of depth with and without transfer: what is planted is found and said, and one alone says nothing."""
+
+import pytest
+
+from textlstm.analysis.comparison import compare_runs
+from textlstm.analysis.report_sections import later_sections
+
+KEY = "embeddings.source"
+AXES = {"grid.layers": [1, 2], "grid.sizes": [100], "grid.seeds": 6, f"grid.{KEY}": ["/here/glove.txt", None]}
+
+
+def compared(fake_grid, skills, **changes):
+    """Skills by (with, layers)."""
+
+    def skill(cell):
+        return skills[cell.others[KEY] is not None, cell.layers]
+
+    return compare_runs(fake_grid({**AXES, **changes}, skill=skill, rows=600))
+
+
+CASES = {
+    "here it removes the need for depth": {(False, 1): 0.6, (False, 2): 0.75, (True, 1): 0.85, (True, 2): 0.85},
+    "here it does not remove the need for depth": {(False, 1): 0.6, (False, 2): 0.75, (True, 1): 0.7, (True, 2): 0.85},
+    "here depth was not needed without it either": {(False, 1): 0.6, (False, 2): 0.6, (True, 1): 0.8, (True, 2): 0.8},
+    "here depth is of use with it": {(False, 1): 0.6, (False, 2): 0.6, (True, 1): 0.7, (True, 2): 0.85},
+}
+
+
+@pytest.mark.parametrize("words", CASES)
+def test_what_is_planted_is_said(fake_grid, words):
+    skills = CASES[words]
+    found = compared(fake_grid, skills, **{"delta": 2.0})
+    (row,) = found.starts
+    assert words in row.words and found.answer[-1] == row.words
+    truth = {place: 100 * skill for place, skill in skills.items()}
+    without, given = truth[False, 2] - truth[False, 1], truth[True, 2] - truth[True, 1]
+    assert 100 * row.gain_without.value == pytest.approx(without, abs=3)
+    assert 100 * row.gain_with.value == pytest.approx(given, abs=3)
+    assert row.change.value == pytest.approx(row.gain_with.value - row.gain_without.value)
+    assert row.change.low <= row.change.value <= row.change.high
+    assert 100 * row.shallow_with_minus_deep_without.value == pytest.approx(truth[True, 1] - truth[False, 2], abs=3)
+    assert (row.seeds, row.setting, row.without) == (
+        6,
+        "fixed_width, embeddings.source=/here/glove.txt",
+        "fixed_width, embeddings.source=None",
+    )
+
+
+def test_few_seeds_give_figures_and_no_judgment(fake_grid):
+    skills = CASES["here it removes the need for depth"]
+    (row,) = compared(fake_grid, skills, **{"grid.seeds": 3}).starts
+    assert "a first look, too few seeds" in row.words and "removes the need for depth here" not in row.words
+
+
+def test_the_report_has_a_section_of_it_in_readable_words(fake_grid):
+    found = compared(fake_grid, CASES["here it removes the need for depth"])
+    section = next(section for section in later_sections(found) if section.name == "starts")
+    assert section.notes == [found.starts[0].words]
+    (table,) = section.tables
+    assert table.rows[0][2] == "fixed width, embeddings.source=glove.txt"
+    assert len(table.rows[0]) == len(table.headers) == 9
+
+
+def test_without_such_an_axis_nothing_is_said(fake_grid):
+    found = compare_runs(fake_grid({"grid.layers": [1, 2], "grid.seeds": 4}, skill=lambda cell: 0.7))
+    assert found.starts == []
+    assert "starts" not in {section.name for section in later_sections(found)}
