@@ -34,6 +34,18 @@ def test_a_shift_is_found_where_it_lies_inside_the_sizes(times):
             assert found.value == (math.inf if times > found.most else 0.0)
 
 
+def test_a_variant_at_some_sizes_is_held_against_the_whole_base():
+    rng = np.random.default_rng(3)
+    base = line()[:, None] + rng.normal(0, 0.004, (5, 6))
+    variant = line(2.0)[:, None] + rng.normal(0, 0.004, (5, 6))
+    every = data_multipliers(base, variant, sizes=SIZES)
+    some = data_multipliers(base, variant[[0, 1]], sizes=SIZES, at=SIZES[:2])
+    assert some == every[:2]  # alone, at two sizes, the base would end where the variant begins
+    assert some[0].value == pytest.approx(4.0, rel=0.2)
+    between = data_multipliers(line()[:, None], line(1.0)[[1]][:, None], sizes=SIZES, at=[200.0])
+    assert between[0].value == pytest.approx(2.0)
+
+
 def test_what_the_base_never_reaches_is_said_to_be_more_than_the_range():
     base = np.repeat(line()[:, None], 5, axis=1) + np.random.default_rng(0).normal(0, 1e-4, (5, 5))
     found = data_multipliers(base, base + 1.0, sizes=SIZES)

@@ -105,6 +105,7 @@ def data_multipliers(
     variant: Floats,
     *,
     sizes: Sequence[float],
+    at: Sequence[float] | None = None,
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
@@ -122,31 +123,34 @@ def data_multipliers(
 
     Args:
         base: (sizes, seeds) scores, higher is better.
-        variant: (sizes, seeds) scores, the same seeds in the same order.
-        sizes: increasing, in labeled rows; two or more.
+        variant: (sizes of the variant, seeds) scores, the same seeds in the same order.
+        sizes: of the base, increasing, in labeled rows; two or more.
+        at: of the variant, each above 0; those of the base when None.
         confidence: of each interval, between 0 and 1.
         resamples: bootstrap draws.
         seed: of the draws.
 
     Returns:
-        One figure a size.
+        One figure a size of the variant.
 
     Raises:
         ValueError: the shapes do not agree, there are fewer than two sizes, they do not increase, or a score is not
             finite.
     """
-    if base.shape != variant.shape or base.ndim != 2 or len(base) != len(sizes):
-        raise ValueError(f"two curves are (sizes, seeds) over the same sizes, not {base.shape} and {variant.shape}")
     rows = np.asarray(sizes, dtype=np.float64)
+    own = rows if at is None else np.asarray(at, dtype=np.float64)
+    if base.ndim != 2 or base.shape != (len(rows), base.shape[-1]) or variant.shape != (len(own), base.shape[-1]):
+        raise ValueError(f"two curves are (sizes, seeds) over their sizes, not {base.shape} and {variant.shape}")
     if len(rows) < 2 or (np.diff(rows) <= 0).any():
         raise ValueError(f"a horizontal distance needs two or more increasing sizes, not {list(sizes)}")
     if not (np.isfinite(base).all() and np.isfinite(variant).all()):
         raise ValueError("scores are finite numbers, and some here are not; leave out a run without a score")
     seeds = base.shape[1]
-    values = _distances(base.mean(axis=1), variant.mean(axis=1), rows)
+    values = _distances(base.mean(axis=1), variant.mean(axis=1), rows, own)
     if seeds > 1:
-        draws = seed_draws(np.stack([base, variant]), confidence=confidence, resamples=resamples, seed=seed)
-        drawn = np.sort(_distances(draws[0], draws[1], rows), axis=0)
+        both = np.concatenate([base, variant])[None]  # a seed is drawn with all that it made
+        draws = seed_draws(both, confidence=confidence, resamples=resamples, seed=seed)[0]
+        drawn = np.sort(_distances(draws[:, : len(rows)], draws[:, len(rows) :], rows, own), axis=0)
         tail = (1 - confidence) / 2
         # Order statistics, not interpolated: between a figure and "more than" there is nothing.
         ends = drawn[[int(tail * resamples), resamples - 1 - int(tail * resamples)]]
@@ -164,12 +168,12 @@ def data_multipliers(
             seeds=seeds,
             confidence=confidence,
         )
-        for n, value, low, high in zip(rows, values, lows, highs, strict=True)
+        for n, value, low, high in zip(own, values, lows, highs, strict=True)
     ]
 
 
-def _distances(base: Floats, variant: Floats, rows: Floats) -> Floats:
+def _distances(base: Floats, variant: Floats, rows: Floats, own: Floats) -> Floats:
     """Divide the size at which the base reaches each of the variant's scores by the variant's size: (..., sizes)."""
     curve = monotone(base)
-    places = [size_reached(curve, sizes=rows.tolist(), score=variant[..., place]) for place in range(len(rows))]
-    return np.asarray(np.stack(places, axis=-1) / rows, dtype=np.float64)
+    places = [size_reached(curve, sizes=rows.tolist(), score=variant[..., place]) for place in range(len(own))]
+    return np.asarray(np.stack(places, axis=-1) / own, dtype=np.float64)
