@@ -46,6 +46,16 @@ def test_what_is_planted_is_said(fake_grid, words):
     )
 
 
+def test_every_depth_counts_before_need_is_said_to_be_gone(fake_grid):
+    """Three layers no longer gain, and two still do."""
+    skills = {(False, 1): 0.6, (False, 2): 0.62, (False, 3): 0.75, (True, 1): 0.7, (True, 2): 0.85, (True, 3): 0.7}
+    found = compared(fake_grid, skills, **{"grid.layers": [1, 2, 3], "delta": 2.0})
+    assert [row.deep for row in found.starts] == [2, 3]
+    best = found.starts[1]
+    assert found.answer[-1] == best.words  # the depth that scored best without
+    assert best.gain_with.high < 0.02 and "does not remove the need for depth" in best.words
+
+
 def test_few_seeds_give_figures_and_no_judgment(fake_grid):
     skills = CASES["here it removes the need for depth"]
     (row,) = compared(fake_grid, skills, **{"grid.seeds": 3}).starts

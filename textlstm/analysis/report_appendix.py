@@ -88,8 +88,10 @@ def start_table(comparison: Comparison) -> Table | None:
     headers += ["layers gain, without (points)", "layers gain, with (points)", "change (points)"]
     headers += ["shallow with minus deep without (points)"]
     note = (
-        "Paired over seeds and test texts, 95 %, exploratory: not corrected for the number of comparisons. A change"
-        " below 0 says that transfer stands in for layers; a last column above 0, that it is worth more than they are."
+        "Paired over seeds and test texts, 95 %, exploratory: these intervals are not corrected for their number. The"
+        " sentence looks at all depths: one helps where its lower bound, corrected for their number, is above 0, and"
+        " none is needed where every interval ends under delta. A change below 0 says that transfer stands in for"
+        " layers; a last column above 0, that it is worth more than they are."
     )
     title = "What layers gain with and without transfer"
     return Table(title, headers, rows, words=(0, 2), note=note, folded=len(rows) > _SHOWN_ROWS) if rows else None

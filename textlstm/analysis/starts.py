@@ -20,7 +20,7 @@ from textlstm.analysis.summary_beside import StartSummary
 from textlstm.analysis.wording import layers_words, points, with_interval
 from textlstm.experiment.controls import control_names, setting_label
 from textlstm.results import Estimate
-from textlstm.stats.paired import fold_difference, paired_difference
+from textlstm.stats.paired import Difference, fold_difference, paired_difference
 from textlstm.stats.rules import PREVIEW_SEEDS
 
 Floats = NDArray[np.float64]
@@ -45,10 +45,10 @@ def starts(grid: Grid) -> list[StartSummary]:
     """
     delta = grid.plan.as_recipe().delta / 100
     return [
-        _start(key, size, groups, delta)
+        row
         for key, bare, rich in _pairs(grid)
         for size in grid.sizes(rich)
-        for groups in _depths(grid, bare, rich, size)
+        for row in _rows(grid, key, bare, rich, size, delta)
     ]
 
 
@@ -89,44 +89,45 @@ def _label(control: str, axes: Mapping[str, Any]) -> str:
     return setting_label({"control": control, **axes})
 
 
-def _depths(grid: Grid, bare: str, rich: str, size: int | str) -> Iterator[tuple[Group, Group, Group, Group]]:
-    """Go through the deeper depths: shallowest and deeper without, then the same with."""
+def _rows(grid: Grid, key: str, bare: str, rich: str, size: int | str, delta: float) -> Iterator[StartSummary]:
+    """Compare each deeper depth with the shallowest, with and without, and judge them together."""
     without = {group.layers: group for group in grid.depths(bare, size)}
     given = {group.layers: group for group in grid.depths(rich, size)}
-    shared = sorted(without.keys() & given.keys())
-    for deep in shared[1:]:
-        yield without[shared[0]], without[deep], given[shared[0]], given[deep]
-
-
-def _start(key: str, size: int | str, groups: tuple[Group, Group, Group, Group], delta: float) -> StartSummary:
-    """Compare one deeper depth with the shallowest, with and without."""
-    shallow, deep, shallow_given, deep_given = groups
-    seeds = sorted(set.intersection(*(set(group.seeds) for group in groups)))
-    gain_without = as_estimate(difference_of(shallow, deep, "accuracy"), share=True)
-    gain_with = as_estimate(difference_of(shallow_given, deep_given, "accuracy"), share=True)
-    alone = as_estimate(difference_of(deep, shallow_given, "accuracy"), share=True)
-    change = _change(groups, seeds)
-    decided = len(seeds) > PREVIEW_SEEDS
-    return StartSummary(
-        key=key,
-        what=STARTS[key],
-        control=deep_given.setting.partition(", ")[0],
-        setting=deep_given.setting,
-        without=deep.setting,
-        size=size,
-        shallow=shallow.layers,
-        deep=deep.layers,
-        seeds=len(seeds),
-        accuracy_without=mean_estimate(measure(shallow, "accuracy")),
-        accuracy_with=mean_estimate(measure(shallow_given, "accuracy")),
-        gain_without=gain_without,
-        gain_with=gain_with,
-        change=change,
-        shallow_with_minus_deep_without=alone,
-        words=_words(
-            STARTS[key], (shallow.layers, deep.layers), (gain_without, gain_with, alone), delta, decided=decided
-        ),
-    )
+    first, *deeper = sorted(without.keys() & given.keys()) or [0]
+    gains = {
+        deep: (
+            difference_of(without[first], without[deep], "accuracy"),
+            difference_of(given[first], given[deep], "accuracy"),
+        )
+        for deep in deeper
+    }
+    judged = _judgment(list(gains.values()), delta)
+    for deep, (gain_without, gain_with) in gains.items():
+        groups = without[first], without[deep], given[first], given[deep]
+        seeds = sorted(set.intersection(*(set(group.seeds) for group in groups)))
+        figures = (
+            as_estimate(gain_without, share=True),
+            as_estimate(gain_with, share=True),
+            as_estimate(difference_of(without[deep], given[first], "accuracy"), share=True),
+        )
+        yield StartSummary(
+            key=key,
+            what=STARTS[key],
+            control=rich.partition(", ")[0],
+            setting=rich,
+            without=bare,
+            size=size,
+            shallow=first,
+            deep=deep,
+            seeds=len(seeds),
+            accuracy_without=mean_estimate(measure(without[first], "accuracy")),
+            accuracy_with=mean_estimate(measure(given[first], "accuracy")),
+            gain_without=figures[0],
+            gain_with=figures[1],
+            change=_change(groups, seeds),
+            shallow_with_minus_deep_without=figures[2],
+            words=_words(STARTS[key], (first, deep), figures, judged if len(seeds) > PREVIEW_SEEDS else _FEW),
+        )
 
 
 def _change(groups: tuple[Group, Group, Group, Group], seeds: list[int]) -> Estimate:
@@ -143,27 +144,35 @@ def _change(groups: tuple[Group, Group, Group, Group], seeds: list[int]) -> Esti
     return as_estimate(found)
 
 
-def _words(
-    what: str, depths: tuple[int, int], figures: tuple[Estimate, Estimate, Estimate], delta: float, *, decided: bool
-) -> str:
+def _words(what: str, depths: tuple[int, int], figures: tuple[Estimate, Estimate, Estimate], judged: str) -> str:
     """Say what the gains with and without mean together."""
     without, given, alone = figures
     shallow, deep = layers_words(depths[0]), layers_words(depths[1])
-    said = (
+    return (
         f"Without {what}, {deep} gain {with_interval(without, points)} points over {shallow}, and with"
-        f" {with_interval(given, points)}"
+        f" {with_interval(given, points)}: {judged}. {shallow[:1].upper()}{shallow[1:]} with {what} against {deep}"
+        f" without: {with_interval(alone, points)} points."
     )
-    beside = f"{shallow} with {what} against {deep} without: {with_interval(alone, points)} points."
-    return f"{said}: {_judgment(without, given, delta) if decided else _FEW}. {beside[:1].upper()}{beside[1:]}"
 
 
 _FEW = "a first look, too few seeds to say whether that removes the need for depth"
+_ALPHA = 0.025
 
 
-def _judgment(without: Estimate, given: Estimate, delta: float) -> str:
-    """Read the two intervals: a gain is shown where all of it is above nought, and none where all is under delta."""
-    helps = [figure.low is not None and figure.low > 0 for figure in (without, given)]
-    small = [figure.high is not None and figure.high < delta for figure in (without, given)]
+def _judgment(gains: Sequence[tuple[Difference | None, Difference | None]], delta: float) -> str:
+    """Read the gains of all deeper depths, without and with.
+
+    Depth helps where the lower bound of some depth's gain, at alpha over the number of depths, is above nought; it does
+    not where the interval of every depth's gain ends under delta.
+    """
+    helps, small = [], []
+    for side in zip(*gains, strict=True):
+        known = [gain for gain in side if gain is not None]
+        helps.append(any(gain.bound("lower", _ALPHA / len(side)) > 0 for gain in known))
+        ends = [as_estimate(gain, share=True).high for gain in known]
+        small.append(len(known) == len(side) and all(end is not None and end < delta for end in ends))
+    if not helps:
+        return _FEW
     if helps[0] and small[1]:
         return "here it removes the need for depth"
     if helps[1]:

@@ -62,7 +62,7 @@ class StartSummary(SummaryPart):
         gain_with: the same with.
         change: `gain_with` minus `gain_without`; below 0 where transfer stands in for layers.
         shallow_with_minus_deep_without: accuracy of `shallow` with minus that of `deep` without.
-        words: what that means, in two sentences; none of it is corrected for the number of comparisons.
+        words: what that means, in two sentences; the judgment in it is over all depths of the size.
     """
 
     key: str
