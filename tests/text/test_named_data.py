@@ -42,6 +42,9 @@ def test_held_out_texts_of_other_data_are_left_out_of_what_is_learned_from(tmp_p
     assert "left out, because their texts are in a protected split: 3 of 6 train rows" in data.notes[-1]
     alone = load_named(DataSection(source=source, exclude=[str(tmp_path / "other" / "train.csv")]))
     assert "snow" not in alone.splits["train"].text_list()  # data without a test split is scored whole, fold by fold
+    (tmp_path / "plain.txt").write_text("Snow\n\nfog\n")  # texts without labels can be forbidden as well
+    plain = load_named(DataSection(source=source, exclude=[str(tmp_path / "plain.txt")]))
+    assert plain.splits["train"].text_list() == ["sun and moon", "a star", "A Star!", "rain"]
     with pytest.raises(DataError, match="All 6 training rows"):
         load_named(DataSection(source=source, exclude=[source]))
 

@@ -13,9 +13,11 @@ import numpy as np
 
 from textlstm.recipe_files import load_recipe, shipped_recipes
 from textlstm.recipe_sections import DataSection
+from textlstm.text.columns import Columns, choose_text_columns, is_blank, texts_of
 from textlstm.text.datasets import TextData, data_fingerprint, load_data
 from textlstm.text.folds import pooled
 from textlstm.text.overlap import exclude_shared, text_keys
+from textlstm.text.sources import find_splits
 from textlstm.text.splits import Split
 
 
@@ -62,7 +64,7 @@ def excluded_splits(names: Sequence[str]) -> list[Split]:
     """Find the texts on which other data is scored.
 
     Args:
-        names: of shipped recipes, which say how their data is split, or of data.
+        names: of shipped recipes, which say how their data is split, or of data, whose labels are not looked at.
 
     Returns:
         All splits but the training rows; the training rows too of data that has nothing else, whose folds are all
@@ -73,11 +75,24 @@ def excluded_splits(names: Sequence[str]) -> list[Split]:
     """
     found: list[Split] = []
     for name in names:
-        part = load_recipe(name).data if name in shipped_recipes() else DataSection(source=name)
-        data = load_named(part.model_copy(update={"exclude": None}))
-        alone = list(data.splits) == ["train"]
-        found += [split for split_name, split in data.splits.items() if alone or split_name != "train"]
+        if name in shipped_recipes():
+            splits = load_named(load_recipe(name).data.model_copy(update={"exclude": None})).splits
+        else:
+            splits = _texts_by_split(name)
+        held_out = [split for split_name, split in splits.items() if split_name != "train"]
+        found += held_out or list(splits.values())
     return found
+
+
+def _texts_by_split(source: str) -> dict[str, Split]:
+    """Read texts alone, of whatever has a text column."""
+    raws = find_splits(source, name=None, revision=None, mirror=None, encoding=None, drop_bad_rows=True, notes=[])
+    splits = {}
+    for name, raw in raws.items():
+        texts = texts_of(raw, Columns(choose_text_columns(raw, text_columns=None), ""))
+        kept = np.flatnonzero(~np.asarray(is_blank(texts).to_numpy(zero_copy_only=False), dtype=bool))
+        splits[name] = Split(texts, None, raw.rows).take(kept)
+    return splits
 
 
 def keys_of(splits: Sequence[Split]) -> np.ndarray:
