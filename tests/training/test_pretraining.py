@@ -11,6 +11,8 @@ import textlstm.training.pretraining_run as pretraining_run
 from textlstm.errors import DataError, RecipeError, RunFolderError
 from textlstm.model import TextLSTMConfig, TextLSTMForLanguageModeling
 from textlstm.recipe import validate
+from textlstm.text.running_text import RunningText
+from textlstm.text.token_stream import write_stream
 from textlstm.training.sampled_softmax import WordSampler, sampled_softmax_loss
 
 ORDER = "one two three four five six seven eight nine ten eleven twelve".split()
@@ -139,6 +141,28 @@ def test_too_little_text_and_stacks_that_mix_directions_are_refused(text, tmp_pa
 def test_every_option_has_an_effect(key, value, text, tmp_path, undisturbed):
     changed = pretraining.pretrain(recipe_of(text, {key: value}), out=tmp_path / "e")
     assert changed.perplexity != undisturbed[1].perplexity
+
+
+def test_the_regularizers_weigh_the_states_and_their_changes(text, tmp_path):
+    """Merity et al. 2018, section 4: AR on the states after dropout, TAR on what they change from word to word."""
+    still = dict.fromkeys((f"model.{name}_dropout" for name in ("embedding", "input", "layer", "output")), 0.0)
+    keys = ("language_model.activation_regularization", "language_model.temporal_regularization")
+
+    def first_window(*weights):
+        recipe = recipe_of(text, {**still, "language_model.sampled_words": 0, **dict(zip(keys, weights, strict=True))})
+        texts = RunningText(recipe.data)
+        tokenizer = pretraining._tokenizer(recipe, texts)
+        ids = write_stream(texts.batches(), tokenizer, tmp_path / "ids", validation_tokens=200)
+        model = pretraining.build_language_model(recipe, tokenizer)
+        run = pretraining_run.PretrainingRun(recipe, model, ids, torch.device("cpu"))
+        window = torch.from_numpy(np.array(ids.train[:27], dtype=np.int64).reshape(3, 9))
+        return run._window_loss(window, 0).item(), model.read(window[:, :-1], 0)
+
+    plain, read = first_window(0.0, 0.0)
+    states, change = read.raw.square().mean().item(), (read.raw[1:] - read.raw[:-1]).square().mean().item()
+    assert first_window(5.0, 0.0)[0] == pytest.approx(plain + 5 * states)
+    assert first_window(0.0, 7.0)[0] == pytest.approx(plain + 7 * change)
+    assert states > 0 and change > 0
 
 
 def test_the_sampled_softmax_comes_near_the_whole_one():
