@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fake_trained import FakeTrained
 
-from textlstm.analysis.claims import representations
+from textlstm.analysis.claims import grids, representations
 from textlstm.analysis.claims.finding import verdict
 from textlstm.analysis.claims.grids import OWN
 from textlstm.analysis.claims.trained import Place
@@ -107,6 +108,32 @@ def test_two_classes_cannot_be_halved():
     two = table.set_column(1, "label", pa.array([str(row % 2) for row in range(40)]))
     with pytest.raises(DataError, match=r"takes four classes or more .*claim\.options\.transfer=DATA"):
         transfer_data(load_data({"train": two}), other=None, seed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [4, 2])
+def test_a_claim_is_measured(tmp_path, monkeypatch, classes):
+    monkeypatch.setattr(grids, "workers_for", lambda *_: (1, None))
+    table = four_classes(160)
+    labels = pa.array([f"class {row % classes}" for row in range(160)])
+    pq.write_table(table.set_column(1, "label", labels), tmp_path / "texts.parquet")
+    recipe = RECIPE.override(
+        {
+            "data.source": str(tmp_path / "texts.parquet"),
+            "grid.controls": ["matched_parameters"],
+            "grid.layers": [1, 2],
+            "grid.sizes": ["full"],
+            "grid.seeds": 2,
+            "model.hidden_size": 3,
+            "model.embedding_size": 4,
+            "training.epochs": 1,
+            "training.min_updates": 0,
+        }
+    )
+    finding = representations.measure(recipe, tmp_path / "runs", seeds=2, preview=True, tell=print)
+    assert finding.effect.seeds == 2 and np.isfinite(finding.effect.value)
+    assert [chart.name for chart in finding.charts] == (["scores", "transfer"] if classes == 4 else ["scores"])
+    assert len(list((tmp_path / "runs").glob("transfer/*.json"))) == (2 if classes == 4 else 0)
 
 
 def test_an_unknown_option_is_refused(tmp_path):

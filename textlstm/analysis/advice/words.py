@@ -75,8 +75,8 @@ def answer_words(standing: Standing, rules: LookRules, *, out_of_time: bool) -> 
         return [f"Take {base}: it is enough. No deeper stack, up to {deepest}, gains {delta}.", against]
     words = [f"Take {layers_words(standing.depth)}; this is a best guess, not a finding.", against]
     words.append(
-        f"With a chance of {100 * close_chance(standing, rules):.0f} % or more, no other depth tried is better by"
-        f" {delta} or more."
+        f"With a chance of {100 * close_chance(standing, rules):.0f} % or more, by what is usual and what was seen, no"
+        f" other depth tried is better by {delta} or more."
     )
     if any(
         other.state == "open" and (other.span[0] > 0 or other.span[1] < rules.delta)
