@@ -11,6 +11,7 @@ from textlstm.analysis.claims import campaign
 from textlstm.analysis.claims.campaign import CLAIMS, run_all_claims, run_claim
 from textlstm.analysis.claims.effects import written
 from textlstm.analysis.claims.finding import Effect, Finding, looks_large, verdict
+from textlstm.analysis.claims.grids import planned_data
 from textlstm.analysis.claims.pages import claims_table_rows
 from textlstm.analysis.claims.planning import planned_recipe
 from textlstm.analysis.claims.record import (
@@ -146,6 +147,7 @@ def test_a_claim_leaves_its_statement_its_json_and_its_page(tmp_path, fake, full
     assert report.verdict == word
     assert ("looks large" in report.answer[0]) == (not full)
     assert ClaimReport.model_validate_json((folder / "claim.json").read_text()) == report
+    assert report.data_fingerprint == planned_data(CLAIM).fingerprint
     page = (folder / "claim.html").read_text()
     for part in ("The price.", report.stated.hash, "A cheaper layer.", "&lt;b&gt;dearer", "&lt;i&gt;", "1 points"):
         assert part in page

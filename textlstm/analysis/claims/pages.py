@@ -62,7 +62,11 @@ def write_claim_page(report: ClaimReport, finding: Finding, folder: Path) -> Pat
             "Seeds": f"{len(stated.seeds)} ({', '.join(map(str, stated.seeds))})",
             "Stated": f"{stated.when}, before the run; hash {stated.hash}",
         },
-        facts=[f"verdict: {report.verdict}", f"data: {report.data}", f"{duration(report.seconds)} in this call"],
+        facts=[
+            f"verdict: {report.verdict}",
+            f"data: {report.data} ({report.data_fingerprint})",
+            f"{duration(report.seconds)} in this call",
+        ],
         first=first,
         sections=kept,
     )

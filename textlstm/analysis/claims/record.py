@@ -92,6 +92,7 @@ class ClaimReport(_Record):
         notes: what a reader should know.
         overturn: what would overturn the verdict.
         data: source of the texts.
+        data_fingerprint: of texts and labels, so that other content under the same name is seen.
         settings: every setting that differs from its default, by dotted key.
         command: repeats it.
         seconds: that this call took; results that were there already take none.
@@ -111,6 +112,7 @@ class ClaimReport(_Record):
     settings: dict[str, Any]
     command: str
     seconds: float
+    data_fingerprint: str = ""
 
 
 class ClaimsRow(_Record):
