@@ -137,7 +137,7 @@ def option_overrides(options: dict[str, Any]) -> dict[str, Any]:
         Dotted keys with values.
 
     Raises:
-        RecipeError: a `--set` is not KEY=VALUE.
+        RecipeError: a `--set` is not KEY=VALUE, or an encoder and a tokenizer were both named.
     """
     named = {**OPTION_KEYS, **TEACHER_KEYS}
     changes = {key: options[name] for name, key in named.items() if options.get(name) not in (None, [], ())}
@@ -158,6 +158,11 @@ def option_overrides(options: dict[str, Any]) -> dict[str, Any]:
         # Whoever names vectors wants them whole; --set model.embedding_size=... brings them to another width.
         changes |= {"embeddings.source": vectors, "model.embedding_size": vector_width(vectors)}
     if (encoder := options.get("encoder")) is not None:
+        if tokenizer is not None:
+            raise RecipeError(
+                f"--encoder {encoder} brings its own vocabulary, and --tokenizer {tokenizer} names another; leave one"
+                " of the two out."
+            )
         changes = {**encoder_shape(encoder, layers=changes.get("model.num_layers")), **changes}
         changes["transfer.encoder"] = encoder
     if "training.epochs" in changes:

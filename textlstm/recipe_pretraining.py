@@ -42,7 +42,7 @@ class TransferSection(Section):
     encoder: str | None = Field(
         None,
         description="folder or Hub id of what textlstm pretrain (or train) wrote: vocabulary, embeddings and lower"
-        " layers are taken over; {fold} in it stands for the fold of grid.folds",
+        " layers are taken over, and of `tokenizer` max_length alone is read; {fold} stands for the fold of grid.folds",
     )
     rate_factor: float = Field(
         1.0,

@@ -162,7 +162,10 @@ class TrainingSection(Section):
     )
     learning_rate: float = Field(2e-3, gt=0, description="highest rate of the schedule")
     embedding_learning_rate: float | None = Field(
-        2e-2, ge=0, description="rate of the word embeddings, whose rows are met less often; null takes learning_rate"
+        2e-2,
+        ge=0,
+        description="rate of the word embeddings, whose rows are met less often; null takes learning_rate; not read"
+        " with transfer.encoder, whose embeddings learn by transfer.rate_factor",
     )
     schedule: Literal["cosine", "one_cycle", "linear", "constant", "slanted_triangular"] = Field(
         "cosine",

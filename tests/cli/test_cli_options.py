@@ -2,9 +2,9 @@
 
 import pytest
 
-from textlstm.cli_options import OPTION_KEYS, recipe_for, run_name
+from textlstm.cli_options import OPTION_KEYS, option_overrides, recipe_for, run_name
 from textlstm.cli_predict import ENCODING_HELP, TEXT_COLUMN_HELP
-from textlstm.errors import DataError
+from textlstm.errors import DataError, RecipeError
 from textlstm.recipe import describe_key
 from textlstm.recipe_keys import flatten
 
@@ -70,6 +70,12 @@ def test_options_that_may_be_repeated_add_up_and_set_wins(seen, tmp_path, fail):
 def test_a_tokenizer_is_a_kind_or_a_source(word, kind, source):
     part = recipe_for("data", {"tokenizer": word}, name="x").tokenizer
     assert (part.kind, part.source) == (kind, source)
+
+
+def test_an_encoder_and_a_tokenizer_are_not_both_taken():
+    """The encoder has a vocabulary of its own; before, the tokenizer was passed over without a word."""
+    with pytest.raises(RecipeError, match="--encoder enc brings its own vocabulary, and --tokenizer bpe names another"):
+        option_overrides({"encoder": "enc", "tokenizer": "bpe"})
 
 
 def test_epochs_mean_at_most_that_many():
