@@ -116,11 +116,13 @@ def run_grid(
             from textlstm.experiment.campaign import Listener, conduct, prepare_campaign, refuse_other_runs
             from textlstm.training.embeddings import check_vectors
             from textlstm.training.preparation import check_model_options
+            from textlstm.training.seen_before import check_seen_before
 
             campaign = prepare_campaign(recipe, loaded)
         progress.note(campaign.data)
         check_model_options(cell.recipe for cell in campaign.cells)
         check_vectors(cell.recipe for cell in campaign.cells)
+        check_seen_before((cell.recipe for cell in campaign.cells), campaign.data)
         if dry_run:
             progress.bar.stop()
             _show_plan(campaign, folder, workers, as_json=as_json)

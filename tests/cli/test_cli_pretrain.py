@@ -61,6 +61,15 @@ def test_a_grid_compares_depths_with_and_without_an_encoder(encoder, succeed, fa
     assert "holds a run from another encoder" in words
 
 
+def test_a_grid_refuses_an_encoder_that_has_read_its_test_texts_before_it_trains(encoder, fail, folder, tmp_path):
+    """Without a test split, a grid holds some of the very rows out that the encoder has read."""
+    out, _ = encoder
+    options = ["--set", "data.test=null", "--set", f"grid.transfer.encoder=[null, '{out}']", "--workers", "0"]
+    words = fail(2, "run", folder / "mine.yaml", "--out", tmp_path / "runs", *options)
+    assert "of its 12 test texts; train it again without them: textlstm pretrain TEXT --set data.exclude=" in words
+    assert not list(tmp_path.rglob("layers=*"))
+
+
 def test_find_rate_names_a_rate_and_draws_it(succeed, fail, folder, tmp_path, tiny_options):
     shape = ["--hidden", "8", "--batch-size", "8", "--threads", "1", "--updates", "20"]
     done = succeed("find-rate", folder / "train.csv", "--out", tmp_path / "plots" / "rate.svg", *shape)

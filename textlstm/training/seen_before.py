@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from textlstm.text.protocol import load_recipe_data, use_rows, with_test_split
 from textlstm.text.splits import Split
 from textlstm.text.streams import stream
 from textlstm.text.text_record import read_record
+from textlstm.training.teacher_models import kind_of
 
 
 def seen_before(who: str, folder: Path, recipe: Recipe, data: TextData) -> list[str]:
@@ -53,6 +55,31 @@ def seen_before(who: str, folder: Path, recipe: Recipe, data: TextData) -> list[
         ]
     _refuse_shared(who, keys_of(rows), data, mend=_mend(f"textlstm train {run.data.source}", recipe))
     return [f"{_small(who)}: it has learned from {run.data.source}, in which no test text of this run is"]
+
+
+def check_seen_before(recipes: Iterable[Recipe], data: TextData) -> None:
+    """Look at the encoders and teachers of a grid's cells before anything is trained; those on the Hub wait.
+
+    Args:
+        recipes: the cells' recipes.
+        data: all splits, not parted by a fold.
+
+    Raises:
+        DataError: the rows cannot be parted into folds.
+        ModelError: a model's record is damaged.
+        RecipeError: one has learned from rows that are scored.
+    """
+    seen: set[tuple[str, int | None, int | None]] = set()
+    for recipe in recipes:
+        part = recipe.data
+        models = [("Encoder", recipe.transfer.encoder), *(("Teacher", t) for t in recipe.distillation.teacher or [])]
+        for what, source in models:
+            key = source or "", part.fold, recipe.seed if part.holdout else None
+            if source is None or key in seen or not Path(source).is_dir():
+                continue
+            seen.add(key)
+            if what == "Encoder" or kind_of(Path(source)) == "textlstm":
+                seen_before(f"{what} {source}", Path(source), recipe, with_own_fold(part, data))
 
 
 def _small(who: str) -> str:
