@@ -26,6 +26,7 @@ import numpy as np
 import yaml
 
 from textlstm.analysis.comparison import compare_runs
+from textlstm.cli_progress import quiet_libraries
 from textlstm.experiment.campaign import Listener, conduct, prepare_campaign
 from textlstm.experiment.executors import Processes
 from textlstm.experiment.sweep import Sweep
@@ -113,6 +114,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="recipe key, for a small try")
     parser.add_argument("--out", type=Path, default=Path("runs/targets"))
     options = parser.parse_args()
+    quiet_libraries()
     further = dict(parse_override(text) for text in options.set)
     missed = []
     print("| set | row | on rows held out of training, accuracy % | s a run | test accuracy % | target |")

@@ -5,7 +5,7 @@ import pytest
 from textlstm.errors import RunFolderError
 from textlstm.experiment.grid import plan_cells
 from textlstm.experiment.plan import PLAN_FILE, data_facts, make_plan, read_plan, write_plan
-from textlstm.experiment.run_time import run_seconds
+from textlstm.experiment.run_time import passes, run_seconds
 from textlstm.text.augmentation import copies_for
 
 
@@ -42,3 +42,22 @@ def test_copies_of_texts_take_their_time(tiny_recipe):
 
     assert seconds(0) < seconds(1) < seconds(4)
     assert seconds("auto") == seconds(copies_for(200))
+
+
+@pytest.mark.parametrize(
+    ("changes", "times"),
+    [
+        ({"r_drop": 1.0}, 2.0),
+        ({"mixup": 0.4}, 2.0),
+        ({"adversarial": 1.0}, 3.0),
+        ({"virtual_adversarial": 1.0}, 10 / 3),
+        ({"virtual_adversarial": 1.0, "unlabeled": "u", "unlabeled_batch": 8}, 17 / 3),
+        ({"entropy": 1.0}, 1.0),
+        ({"entropy": 1.0, "unlabeled": "u", "unlabeled_batch": 16}, 3.0),
+    ],
+)
+def test_objectives_beside_the_labels_take_their_passes(tiny_recipe, changes, times):
+    recipe = tiny_recipe({f"objectives.{key}": value for key, value in changes.items()})
+    assert passes(recipe) == pytest.approx(times)
+    plain = run_seconds(tiny_recipe(), labels=200, mean_tokens=10, num_labels=2)
+    assert run_seconds(recipe, labels=200, mean_tokens=10, num_labels=2) >= plain

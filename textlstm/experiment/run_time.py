@@ -36,8 +36,25 @@ def run_seconds(recipe: Recipe, *, labels: int, mean_tokens: float, num_labels: 
     updates = max(training.epochs * rows * (1 + copies) / training.batch_size, training.min_updates)
     # A forward pass over validation each epoch costs a third of training.
     scored = 1 + held_out / (3 * max(rows, 1))
-    once = update_seconds(recipe, tokens=mean_tokens, num_labels=num_labels)
+    once = passes(recipe) * update_seconds(recipe, tokens=mean_tokens, num_labels=num_labels)
     return _START_SECONDS + updates * training.update_share * scored * once
+
+
+def passes(recipe: Recipe) -> float:
+    """Count the forward and backward passes that an update makes, those of the objectives beside the labels included.
+
+    Args:
+        recipe: its `objectives:` part and `training.batch_size` are read.
+
+    Returns:
+        1 where there are none; a forward pass alone counts a third.
+    """
+    part = recipe.objectives
+    beside = part.unlabeled_batch / recipe.training.batch_size if part.unlabeled is not None else 0.0
+    count = 1.0 + bool(part.r_drop) + bool(part.mixup)
+    count += 2.0 * bool(part.adversarial)  # for the direction, and at the moved embeddings
+    count += (7 / 3) * (1.0 + beside) * bool(part.virtual_adversarial)  # the answer as it is, too
+    return count + beside * bool(part.entropy)
 
 
 def update_seconds(recipe: Recipe, *, tokens: float, num_labels: int) -> float:
