@@ -5,7 +5,8 @@
 
 A set is a file of `benchmarks/targets`: a shipped recipe, the target in %, keys that all its rows share, and the rows
 to try; a row is a file of `benchmarks/targets/rows`: keys on top of these, or of another row (`like`). `minilm` stands
-for the encoder of the `bench` extra. All of it is grids of the toolkit, so that an interrupted run goes on.
+for the encoder of the `bench` extra, `own` for three models of the row that this one is like, trained first. All of it
+is runs and grids of the toolkit, so that what was interrupted goes on.
 
 `choose` leaves the test split closed. With all labels, the official validation split decides where the set has one,
 else 20 % of the training rows that are held out for that (of a cross-validated set, of its first fold's training rows).
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -32,14 +34,16 @@ from textlstm.experiment.executors import Processes
 from textlstm.experiment.sweep import Sweep
 from textlstm.recipe import Recipe
 from textlstm.recipe_files import load_recipe, parse_override
-from textlstm.results import Estimate
+from textlstm.results import RESULT_FILE, Estimate
 from textlstm.text.datasets import TextData, data_fingerprint
 from textlstm.text.folds import with_fold
-from textlstm.text.protocol import load_recipe_data
+from textlstm.text.protocol import load_recipe_data, with_test_split
+from textlstm.training.finetuning import train_into
 
 HERE = Path(__file__).parent / "targets"
 SETS = sorted(path.stem for path in HERE.glob("*.yaml"))
 FINAL_SEEDS = 3
+OWN_SEEDS = (100, 101, 102)
 ONE_POINT = {"grid.layers": [1], "grid.sizes": None, "grid.widths": None, "grid.controls": ["fixed_width"]}
 
 
@@ -60,11 +64,28 @@ def keys_of_row(name: str) -> dict[str, Any]:
     return {**below, **tree["set"]}
 
 
-def recipe_of(spec: dict[str, Any], row: str, further: dict[str, Any]) -> Recipe:
+def recipe_of(spec: dict[str, Any], row: str, further: dict[str, Any], own: Sequence[str] = ()) -> Recipe:
     """Make the recipe of one row of a set, at one layer and all labels."""
     keys = {**spec.get("set", {}), **keys_of_row(row), **spec.get("rows_set", {}).get(row, {}), **further}
-    named = {key: minilm() if value == "minilm" else value for key, value in keys.items()}
+    stand_in = {"minilm": minilm, "own": lambda: list(own)}
+    named = {
+        key: stand_in[value]() if isinstance(value, str) and value in stand_in else value for key, value in keys.items()
+    }
     return load_recipe(spec["recipe"]).override({**ONE_POINT, "grid.baselines": [], **named})
+
+
+def own_teachers(spec: dict[str, Any], row: str, further: dict[str, Any], data: TextData, folder: Path) -> list[str]:
+    """Train the models that teach a row which names its `own`: the row that it is like, with other seeds."""
+    if "own" not in keys_of_row(row).values():
+        return []
+    like = yaml.safe_load((HERE / "rows" / f"{row}.yaml").read_text("utf-8"))["like"]
+    plain = {"grid.layers": None, "grid.folds": None, "grid.seeds": None, "data.score_test": False}
+    recipe = recipe_of(spec, like, {**further, **plain, "model.num_layers": 1})
+    folders = [folder / f"seed={seed}" for seed in OWN_SEEDS]
+    for seed, place in zip(OWN_SEEDS, folders, strict=True):
+        if not (place / RESULT_FILE).exists():
+            train_into(place, recipe.override({"seed": seed}), with_test_split(data))
+    return list(map(str, folders))
 
 
 def data_of_choice(recipe: Recipe) -> TextData:
@@ -94,9 +115,12 @@ def seconds_of(done: Sweep) -> str:
     return f"{np.mean([run.cost.train_seconds for run in done.runs]):.0f}"
 
 
-def choice_of(recipe: Recipe, folder: Path, workers: int) -> tuple[float, str]:
+def choice_of(spec: dict[str, Any], row: str, further: dict[str, Any], folder: Path, workers: int) -> tuple[float, str]:
     """Accuracy in % of a row on rows held out of training, the test split left closed, and seconds of a training."""
-    done, score = run(recipe.override({"grid.folds": None}), folder, workers, data_of_choice(recipe))
+    data = data_of_choice(recipe_of(spec, spec["rows"][0], further, ["none yet"]))
+    teachers = own_teachers(spec, row, further, data, folder.parent / f"teachers-of-{row}")
+    recipe = recipe_of(spec, row, further, teachers)
+    done, score = run(recipe.override({"grid.folds": None}), folder, workers, data)
     if recipe.data.size == "full":
         return 100 * score.value, seconds_of(done)
     # Further training rows have labels too, which a figure of 1,000 labels must not take.
@@ -123,15 +147,18 @@ def main() -> None:
         spec = yaml.safe_load((HERE / f"{name}.yaml").read_text("utf-8"))
         found: dict[str, float] = {}
         for row in options.rows or spec["rows"]:
-            recipe = recipe_of(spec, row, {"grid.seeds": options.seeds or spec.get("seeds_of_choice", 1), **further})
-            found[row], seconds = choice_of(recipe, options.out / name / "choice" / row, options.workers)
+            changes = {"grid.seeds": options.seeds or spec.get("seeds_of_choice", 1), **further}
+            found[row], seconds = choice_of(spec, row, changes, options.out / name / "choice" / row, options.workers)
             print(f"| {name} | {row} | {found[row]:.2f} | {seconds} | | |", flush=True)
         best = max(found, key=lambda row: found[row])
         if options.what == "choose":
             print(f"| {name} | chosen: {best} | | | | {spec['target']} |", flush=True)
             continue
-        recipe = recipe_of(spec, best, {"grid.seeds": spec.get("seeds", FINAL_SEEDS), **further})
-        done, score = run(recipe, options.out / name / "final" / best, options.workers)
+        changes = {"grid.seeds": spec.get("seeds", FINAL_SEEDS), **further}
+        data = load_recipe_data(recipe_of(spec, best, changes, ["none yet"]))
+        teachers = own_teachers(spec, best, changes, data, options.out / name / f"teachers-of-{best}")
+        recipe = recipe_of(spec, best, changes, teachers)
+        done, score = run(recipe, options.out / name / "final" / best, options.workers, data)
         hit = 100 * score.value >= spec["target"]
         missed += [] if hit else [name]
         words = f"{100 * score.value:.2f}"

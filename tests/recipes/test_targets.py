@@ -9,6 +9,8 @@ import yaml
 from textlstm.text.datasets import load_data
 from textlstm.text.folds import with_fold
 from textlstm.text.overlap import text_keys
+from textlstm.text.protocol import with_test_split
+from textlstm.training.seen_before import seen_before
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import targets
@@ -18,6 +20,7 @@ SPECS = {name: yaml.safe_load((BENCHMARKS / "targets" / f"{name}.yaml").read_tex
 ASKED = {
     "sst2": 84.0,
     "sst2_phrases": 88.5,
+    "sst2_taught": 89.3,
     "trec": 94.0,
     "reuters_r8": 97.0,
     "reuters_r52": 93.0,
@@ -41,14 +44,29 @@ def test_every_set_that_was_asked_for_has_its_target():
 @pytest.mark.parametrize("name", SPECS)
 def test_every_row_is_a_recipe_of_one_layer_with_an_encoder_to_start_from(name, monkeypatch):
     monkeypatch.setattr(targets, "minilm", lambda: "place/of/encoder")
-    recipes = {row: targets.recipe_of(SPECS[name], row, {}) for row in SPECS[name]["rows"]}
+    recipes = {row: targets.recipe_of(SPECS[name], row, {}, ["one", "two"]) for row in SPECS[name]["rows"]}
     assert len({recipe.fingerprint() for recipe in recipes.values()}) == len(recipes)
     for row, recipe in recipes.items():
         assert recipe.grid.layers == [1] and recipe.grid.sizes is None and recipe.grid.baselines == []
         assert recipe.embeddings.source == "place/of/encoder"
         assert recipe.data.size == (1000 if name.endswith("_1000") else "full")
-        assert (recipe.distillation.teacher is not None) == (row == "taught")
+        taught = {"taught": ["place/of/encoder"], "taught_by_own": ["one", "two"]}
+        assert recipe.distillation.teacher == taught.get(row)
         assert bool(recipe.grid.folds) == (name.split("_")[0] in ("mr", "subj", "cr"))
+
+
+def test_own_teachers_learn_from_the_rows_of_the_choice_alone(planted, monkeypatch, tmp_path):
+    spec = {"recipe": "trec", "rows": ["taught_by_own"]}
+    small = {"tokenizer.min_frequency": 1, "training.epochs": 1, "training.min_updates": 0, "model.hidden_size": 4}
+    monkeypatch.setattr(targets, "keys_of_row", lambda row: {"distillation.teacher": "own"} if "own" in row else {})
+    data = load_data(planted(60, 0))
+    folders = targets.own_teachers(spec, "taught_by_own", small, data, tmp_path)
+    assert len(folders) == len(targets.OWN_SEEDS)
+    recipe = targets.recipe_of(spec, "taught_by_own", small, folders)
+    assert recipe.distillation.teacher == folders
+    for folder in folders:  # a grid that holds the same rows out may be taught by them
+        assert seen_before("Teacher t", Path(folder), recipe, with_test_split(data)) == []
+    assert targets.own_teachers(spec, "vectors_tuned", small, data, tmp_path) == []
 
 
 def keys(split):

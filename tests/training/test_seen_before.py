@@ -86,5 +86,11 @@ def test_a_teacher_of_all_rows_is_refused_where_a_grid_holds_some_out(tiny_recip
     train_into(tmp_path / "part", tiny_recipe({"training.epochs": 1}), with_test_split(data))
     with pytest.raises(RecipeError, match="of which a grid holds some out as the test split: it has seen rows"):
         seen_before("Teacher t", tmp_path / "all", tiny_recipe(), with_test_split(data))
+    unlabeled = load_data(planted(60, 0), test={"text": planted(20, 3)[0]})  # nothing is scored on such a test split
+    train_into(tmp_path / "unlabeled", tiny_recipe({"training.epochs": 1}), unlabeled)
+    assert seen_before("Teacher t", tmp_path / "unlabeled", tiny_recipe(), unlabeled) == []
+    train_into(tmp_path / "closed", tiny_recipe({"training.epochs": 1, "data.score_test": False}), data)
+    with pytest.raises(RecipeError, match="of which a grid holds some out"):
+        seen_before("Teacher t", tmp_path / "closed", tiny_recipe(), with_test_split(data))
     assert seen_before("Teacher t", tmp_path / "part", tiny_recipe(), with_test_split(data)) == []
     assert seen_before("Teacher t", tmp_path / "all", tiny_recipe(), data) == []  # nothing is scored there

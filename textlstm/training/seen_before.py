@@ -103,7 +103,9 @@ def _refuse_other_rows(who: str, run: Run, recipe: Recipe, data: TextData) -> No
     if recipe.data.holdout and run.settings.get("seed") != recipe.seed:
         apart.append("seed")  # which draws the held-out rows
     test = data.splits.get("test")
-    if test is not None and test.labels is not None and theirs.get("score_test", True) and "test" not in run.data.rows:
+    labeled = test is not None and test.labels is not None
+    unscored = labeled and theirs.get("score_test", True) and "test" not in run.data.rows
+    if unscored or run.data.rows["train"] > len(data.splits["train"]):
         apart.append("its training rows, of which a grid holds some out as the test split")
     if apart:
         raise RecipeError(
