@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from textlstm.errors import RecipeError
 from textlstm.recipe import Recipe, describe_key, known_keys, validate
-from textlstm.recipe_files import find_recipe, load_recipe, parse_override, shipped_recipes
+from textlstm.recipe_files import find_recipe, load_recipe, parse_override, shipped_recipes, write_override
 from textlstm.recipe_keys import flatten
 
 PLAIN = {"name": "x", "data": {"source": "pydocs"}}
@@ -152,6 +152,15 @@ ALONG |= {key: _COPIES for key in known_keys() if key.startswith("augmentation."
 ALONG |= {key: _TEACHER for key in known_keys() if key.startswith("distillation.") and key != "distillation.teacher"}
 ALONG["augmentation.similarity"] = {**_COPIES, "augmentation.vectors": "vectors.txt"}
 ALONG["distillation.unlabeled_rows"] = {**_TEACHER, "distillation.unlabeled": "texts.txt"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["plain words", "yes", "null", "1e-3", "12", "a: b", "it's", "", " ", "#", "[1", "\U0001f600 é", 2, 0.5, 1e-05,
+     True, None, [1, "no"], {"model.join": "residual"}],
+)  # fmt: skip
+def test_a_written_setting_is_read_as_the_same(value):
+    assert parse_override(write_override("a.b", value)) == ("a.b", value)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from textlstm import cli_options as opt
 from textlstm.cli_advise import budget_seconds
 from textlstm.cli_compare import data_name
+from textlstm.recipe_files import write_override
 
 if TYPE_CHECKING:
     from textlstm.experiment.tuning_record import TuneResult
@@ -111,7 +111,7 @@ def train_command(data: str, settings: Mapping[str, Any]) -> str:
         if key in flags and not isinstance(value, list):
             words += [f"--{flags[key].replace('_', '-')}", str(value)]
         else:
-            words += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+            words += ["--set", write_override(key, value)]
     return shlex.join(words)
 
 

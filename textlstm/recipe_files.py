@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,25 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise RecipeError(
             f"--set {key}: the value should be plain YAML such as 2, true or [1, 2], and is {brief(value)}."
         ) from None
+
+
+def write_override(key: str, value: object) -> str:
+    """Write a setting so that `parse_override` reads the same key and value.
+
+    Args:
+        key: dotted.
+        value: what YAML reads: plain values, lists and mappings of them.
+
+    Returns:
+        KEY=VALUE; a string stands bare where YAML reads it as itself, all else as JSON, which is YAML too.
+    """
+    if isinstance(value, str):
+        try:
+            if read_yaml(value) == value:
+                return f"{key}={value}"
+        except ValueError:
+            pass
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, float) and "." not in text:
+        text = text.replace("e", ".0e")  # YAML takes 1e-05 for a word
+    return f"{key}={text}"

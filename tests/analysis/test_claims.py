@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ from textlstm.analysis.claims.record import (
 )
 from textlstm.errors import DataError, RecipeError
 from textlstm.recipe import validate
-from textlstm.recipe_files import load_recipe
+from textlstm.recipe_files import load_recipe, parse_override
 
 PLAIN = {
     "name": "claims/x",
@@ -182,6 +183,17 @@ def test_one_failing_claim_does_not_stop_the_others(tmp_path, monkeypatch, fake)
     assert "not measured: No such data" in page
     for row in claims.rows:
         assert (tmp_path / row.folder / "claim.html").exists() == (row.verdict is not None)
+
+
+def test_each_claim_of_all_says_how_to_repeat_it_on_the_same_data(tmp_path, monkeypatch, fake):
+    monkeypatch.setattr(campaign, "CLAIMS", ("cost",))
+    settings = {"data": "pydocs", "grid.layers": [1, 3], "data.label_column": "label"}
+    claims = run_all_claims(load_recipe("claims/all"), tmp_path, full=True, tell=say, settings=settings)
+    report = ClaimReport.model_validate_json((tmp_path / "cost" / "full" / "claim.json").read_text())
+    for command, name, folder in ((report.command, "cost", tmp_path / "cost"), (claims.command, "all", tmp_path)):
+        words = shlex.split(command)
+        assert words[:4] == ["textlstm", "run", f"claims/{name}", "--full"] and words[-2:] == ["--out", str(folder)]
+        assert dict(parse_override(word) for word in words[5:-2:2]) == settings
 
 
 @pytest.mark.parametrize("full", [True, False])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 
 from textlstm.analysis.advice.beside import Alternative, shown_better
 from textlstm.analysis.advice.methods import encoder_name
 from textlstm.recipe import Recipe
+from textlstm.recipe_files import write_override
 from textlstm.recipe_keys import flatten
 
 
@@ -33,7 +33,7 @@ def train_command(final: Recipe, asked: Recipe, *, teacher: str | None = None) -
     given = flatten(asked.model_dump(mode="json", exclude_unset=True))
     for key, value in flatten(final.model_dump(mode="json")).items():
         if key not in said and not key.startswith("grid.") and (key in given or value != before[key]):
-            words += ["--set", f"{key}={value if isinstance(value, str) and _plain(value) else json.dumps(value)}"]
+            words += ["--set", write_override(key, value)]
     name = asked.name.removeprefix("advise-")
     folder = f"models/{name}-{layers}-layer{'s' if layers > 1 else ''}{'-taught' if teacher else ''}"
     return shlex.join([*words, "--out", folder])
@@ -57,13 +57,3 @@ def teacher_words(
     if encoder is None or encoder_name(encoder) not in {one.name for one in shown_better(alternatives, delta)}:
         return []
     return [f"To teach the small stack with it: {train_command(final, asked, teacher=encoder)}"]
-
-
-def _plain(value: str) -> bool:
-    """Whether YAML reads a bare word as itself."""
-    from textlstm.recipe_files import read_yaml
-
-    try:
-        return bool(read_yaml(value) == value)
-    except ValueError:
-        return False

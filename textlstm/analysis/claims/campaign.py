@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,7 +28,7 @@ from textlstm.atomic_files import replace_file
 from textlstm.errors import RecipeError, TextLSTMError
 from textlstm.experiment.failures import failure_from
 from textlstm.recipe import Recipe
-from textlstm.recipe_files import load_recipe
+from textlstm.recipe_files import load_recipe, write_override
 
 Tell = Callable[[str], None]
 Measure = Callable[..., Finding]
@@ -64,7 +65,7 @@ def run_claim(
         full: whether `full` is the plan, else `preview`, which never decides.
         tell: is told how it goes.
         settings: as `planned_recipe` takes them.
-        command: repeats this; made from the recipe's name when empty.
+        command: repeats this; made from what is given when empty.
 
     Returns:
         What came of it.
@@ -105,7 +106,7 @@ def run_claim(
         data=chosen.data.source,
         data_fingerprint=read.fingerprint,
         settings={key: value for key, value in chosen.identity().items() if value is not None},
-        command=command or f"textlstm run {recipe.name}{' --full' if full else ''}",
+        command=command or repeat_command(recipe, folder, full=full, settings=settings),
         seconds=round(time.monotonic() - started, 1),
     )
     replace_file(own / CLAIM_FILE, report.model_dump_json(indent=1).encode())
@@ -144,13 +145,31 @@ def run_all_claims(
             preview=not full,
             data=data,
             rows=rows,
-            command=command or f"textlstm run {recipe.name}{' --full' if full else ''}",
+            command=command or repeat_command(recipe, folder, full=full, settings=settings),
         )
         # After each, so that an interrupted round has its table too.
         folder.mkdir(parents=True, exist_ok=True)
         replace_file(folder / ALL_FILE, claims.model_dump_json(indent=1).encode())
         write_all_page(claims, folder)
     return claims
+
+
+def repeat_command(recipe: Recipe, folder: Path, *, full: bool, settings: Mapping[str, Any] | None) -> str:
+    """Write the command that goes on with a claim, or repeats it: on the same data, with the same settings.
+
+    Args:
+        recipe: of a claim.
+        folder: of the claim.
+        full: whether `full` is the plan.
+        settings: as `planned_recipe` takes them.
+
+    Returns:
+        A line for the shell.
+    """
+    words = ["textlstm", "run", recipe.name, *(["--full"] if full else [])]
+    for key, value in (settings or {}).items():
+        words += ["--set", write_override(key, value)]
+    return shlex.join([*words, "--out", str(folder)])
 
 
 def _one_of_all(name: str, folder: Path, *, full: bool, tell: Tell, settings: Mapping[str, Any] | None) -> ClaimsRow:
