@@ -15,6 +15,7 @@ from textlstm.analysis.advice.examples import FARTHEST, starts_to_pay
 from textlstm.analysis.advice.looks import LookRules
 from textlstm.analysis.advice.methods import encoder_name
 from textlstm.analysis.advice.words import answer_words, delta_words, now_words
+from textlstm.analysis.wording import points
 from textlstm.cli import app
 from textlstm.cli_options import recipe_for
 from textlstm.results import Estimate
@@ -143,6 +144,19 @@ def test_the_words_follow_the_standing(scores, certainty, words):
     assert now_words(standing).startswith(answer[0].removeprefix("Take ").split(":")[0].split(";")[0])
     if certainty == "undecided":
         assert "--budget" in " ".join(answer_words(standing, rules, out_of_time=True))
+
+
+@pytest.mark.parametrize(("gain", "spread"), [(0.05, 0.012), (0.02, 0.02)])
+def test_a_depth_that_stands_highest_is_expected_to_gain_less_than_it_scored(gain, spread):
+    rules = LookRules(overlap=0.0)
+    standing = decide(gains(gain, spread=spread), rules)
+    assert standing.depth == 2
+    one = standing.gain
+    said = answer_words(standing, rules, out_of_time=False)
+    assert rules.worth * rules.delta < one.expected < one.gain
+    assert any("by what is usual, " + points(one.expected) in sentence for sentence in said)
+    shallow = answer_words(decide(gains(-0.05), rules), rules, out_of_time=False)
+    assert not any("stood highest" in sentence for sentence in shallow)
 
 
 def test_an_interval_of_one_look_that_finds_nothing_over_all_of_them_says_so():

@@ -22,6 +22,7 @@ def test_a_planted_gain_is_found_and_told_in_every_form(study):
     assert (advice.layers, advice.certainty) == (2, "found")
     assert 0 < advice.gain.low < advice.gain.value == pytest.approx(0.12, abs=0.05)
     assert advice.answer[0].startswith("Take 2 layers: +1")
+    assert 0 < advice.expected_gain < advice.gain.value
     assert "--layers 2" in advice.command
     assert any("Now: 2 layers" in line for line in study.told)
     written = json.loads((study.folder / "advice.json").read_text("utf-8"))

@@ -75,6 +75,8 @@ class Advice(_Part):
         log: what it would have said at each look.
         notes: what the plan left out.
         command: what trains the advised model.
+        expected_gain: `gain` shrunk towards what is usual, since what stands highest has likely had luck; None where
+            the shallowest is advised.
     """
 
     version: Literal[1] = 1
@@ -100,6 +102,7 @@ class Advice(_Part):
     log: list[str]
     notes: list[str]
     command: str
+    expected_gain: float | None = None
 
 
 def put_together(
@@ -167,6 +170,7 @@ def put_together(
         log=list(session.log),
         notes=list(study.notes),
         command=train_command(final, asked),
+        expected_gain=None if one is None else one.expected,
     )
 
 

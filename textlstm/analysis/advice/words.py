@@ -61,7 +61,7 @@ def answer_words(standing: Standing, rules: LookRules, *, out_of_time: bool) -> 
     base, delta = layers_words(standing.shallowest), delta_words(rules.delta)
     one = standing.gain
     if standing.certainty == "found" and one is not None:
-        words = [f"Take {layers_words(standing.depth)}: {_gain_words(one)} over {base}."]
+        words = [f"Take {layers_words(standing.depth)}: {_gain_words(one)} over {base}.", *_expected_words(one)]
         if one.low < rules.delta:
             words.append(
                 f"That it is {delta} or more, which a layer should be worth, is likely but not shown."
@@ -74,6 +74,7 @@ def answer_words(standing: Standing, rules: LookRules, *, out_of_time: bool) -> 
         deepest = max(standing.seeds)
         return [f"Take {base}: it is enough. No deeper stack, up to {deepest}, gains {delta}.", against]
     words = [f"Take {layers_words(standing.depth)}; this is a best guess, not a finding.", against]
+    words += [] if one is None else _expected_words(one)
     words.append(
         f"With a chance of {100 * close_chance(standing, rules):.0f} % or more, by what is usual and what was seen, no"
         f" other depth tried is better by {delta} or more."
@@ -90,6 +91,16 @@ def answer_words(standing: Standing, rules: LookRules, *, out_of_time: bool) -> 
     else:
         words.append(_more_seeds_words(standing, rules))
     return words
+
+
+def _expected_words(one: Comparison) -> list[str]:
+    """Say what to expect of a depth that was taken because it stood highest: less than it scored."""
+    if one.expected >= one.gain or points(one.expected) == points(one.gain):
+        return []
+    return [
+        "It is taken because it stood highest, which flatters it: by what is usual,"
+        f" {points(one.expected)} points are to be expected."
+    ]
 
 
 def _more_seeds_words(standing: Standing, rules: LookRules) -> str:
