@@ -10,7 +10,7 @@ from typing import Any
 
 from textlstm.analysis.claims.effects import written
 from textlstm.analysis.claims.finding import Finding, looks_large, verdict
-from textlstm.analysis.claims.grids import planned_data
+from textlstm.analysis.claims.grids import data_mark
 from textlstm.analysis.claims.pages import write_all_page, write_claim_page
 from textlstm.analysis.claims.planning import planned_recipe
 from textlstm.analysis.claims.record import (
@@ -80,7 +80,7 @@ def run_claim(
     chosen, notes = planned_recipe(recipe, full=full, settings=settings)
     assert chosen.claim is not None  # noqa: S101 - planned_recipe has refused it
     measure = _measure_of(chosen.claim.name)
-    read = planned_data(chosen)
+    read = data_mark(chosen)
     own = folder / ("full" if full else "preview")
     statement, moved = lay_down(state(chosen, preview=not full), own)
     for sentence in [*notes, *moved]:
@@ -104,7 +104,7 @@ def run_claim(
         notes=[*finding.notes, *notes, *moved],
         overturn=finding.overturn,
         data=chosen.data.source,
-        data_fingerprint=read.fingerprint,
+        data_fingerprint=read,
         settings={key: value for key, value in chosen.identity().items() if value is not None},
         command=command or repeat_command(recipe, folder, full=full, settings=settings),
         seconds=round(time.monotonic() - started, 1),

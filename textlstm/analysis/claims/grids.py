@@ -103,8 +103,32 @@ def planned_data(recipe: Recipe) -> TextData:
     return _data_of(recipe.data.model_dump_json())
 
 
+def data_mark(recipe: Recipe) -> str:
+    """Give the fingerprint of a recipe's data; the texts are let go again, since each measurement reads its own.
+
+    Args:
+        recipe: its `data:` part is read.
+
+    Returns:
+        The fingerprint, as it was when this was first asked.
+
+    Raises:
+        DataError: the data cannot be read.
+    """
+    return _mark_of(recipe.data.model_dump_json())
+
+
+@lru_cache(maxsize=12)
+def _mark_of(part: str) -> str:
+    return _read(part).fingerprint
+
+
 @lru_cache(maxsize=12)  # recall at each distance, two of listops, and the user's
 def _data_of(part: str) -> TextData:
+    return _read(part)
+
+
+def _read(part: str) -> TextData:
     return load_recipe_data(validate({"name": "plan", "data": json.loads(part)}, origin="the recipe"))
 
 
