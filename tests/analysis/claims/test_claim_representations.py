@@ -81,6 +81,22 @@ def four_classes(rows):
     return pa.table({"text": texts, "label": [f"class {label}" for label in labels]})
 
 
+def test_what_another_set_is_asked_about_is_not_learned(tmp_path):
+    """Sets of one kind share texts, as SST-2 and MR do, and a probe would find them known."""
+    data = load_data({"train": four_classes(80), "test": four_classes(40)})
+    mine = data.splits["train"].text_list()
+    for name, texts in {"train": ["one", "two", "three"], "test": [mine[0].upper(), "four"]}.items():
+        lines = "".join(f"{text},{'ab'[row % 2]}\n" for row, text in enumerate(texts))
+        (tmp_path / f"{name}.csv").write_text(f"text,label\n{lines}")
+    halves = transfer_data(data, other=str(tmp_path), seed=0)
+    left = halves.learned.splits["train"].text_list()
+    assert mine[0] not in left and len(left) == len(mine) - mine.count(mine[0])
+    assert halves.learned.fingerprint != data.fingerprint
+    assert "left out, because their texts are in a protected split" in halves.words
+    (tmp_path / "test.csv").write_text("text,label\nfour,a\nfive,b\n")
+    assert transfer_data(data, other=str(tmp_path), seed=0).learned is data
+
+
 def test_half_of_the_classes_are_learned_and_the_others_asked_for():
     data = load_data({"train": four_classes(80), "test": four_classes(40)})
     halves = transfer_data(data, other=None, seed=0)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from textlstm.errors import DataError
 from textlstm.recipe import Recipe
 from textlstm.text.datasets import TextData, load_data
+from textlstm.text.overlap import exclude_shared
 from textlstm.text.protocol import with_test_split
 from textlstm.text.splits import Split, hold_out, nested_subset
 
@@ -65,11 +66,15 @@ def transfer_data(data: TextData, *, other: str | None, seed: int) -> Halves:
 
     Raises:
         DataError: classes cannot be halved (fewer than four of them, or several labels a text), or the other set cannot
-            be read.
+            be read or holds all that would be learned.
     """
     if other is not None:
         asked = with_test_split(load_data(other))
-        return Halves(data, asked, f"learned on {data.source}, asked for the labels of {other}")
+        learned = exclude_shared(data, [asked.splits["test"]])
+        words = f"learned on {data.source}, asked for the labels of {other}"
+        if learned is not data:
+            words += f"; {learned.notes[-1]}"
+        return Halves(learned, asked, words)
     if problem := halving_problem(data):
         raise DataError(problem)
     order = np.random.default_rng([seed, 0x7472616E]).permutation(len(data.label_names))
