@@ -9,7 +9,7 @@ from textlstm.text.protocol import with_test_split
 from textlstm.training.finetuning import train_into
 from textlstm.training.preparation import prepare
 from textlstm.training.pretraining import pretrain
-from textlstm.training.seen_before import seen_before
+from textlstm.training.seen_before import check_seen_before, seen_before
 
 STACK = {"embedding_size": 8, "hidden_size": 8, "num_layers": 1}
 
@@ -52,6 +52,22 @@ def test_an_encoder_that_has_read_test_texts_is_refused_and_one_without_them_is_
     (tmp_path / "apart" / "texts.npy").unlink()
     told = prepare(start.override({"transfer.encoder": str(tmp_path / "apart")}), data).rows.notes
     assert any("does not say what it has learned from" in note for note in told)
+
+
+def test_word_vectors_of_an_own_model_are_looked_at_too(tiny_recipe, planted, tmp_path):
+    texts, labels = planted(60, 0)
+    scored = [f"{text} moon" for text in planted(20, 3)[0]]
+    data = load_data((texts, labels), test=(scored, labels[:20]))
+    pretrained(tmp_path / "all", write(tmp_path / "text.csv", [*texts, *scored[:7]], [*labels, *labels[:7]]))
+    for changes in (
+        {"embeddings.source": str(tmp_path / "all")},
+        {"augmentation.vectors": str(tmp_path / "all"), "augmentation.rules": ["neighbors"], "augmentation.copies": 1},
+    ):
+        with pytest.raises(RecipeError, match=r"The model .*all \(its vectors are taken\) should .* 7 of its 20 test"):
+            prepare(tiny_recipe(changes), data)
+        with pytest.raises(RecipeError, match="its vectors are taken"):
+            check_seen_before([tiny_recipe(changes)], data)
+    check_seen_before([tiny_recipe({"embeddings.source": "./nowhere"})], data)  # told by whoever reads it
 
 
 def test_an_encoder_of_a_fold_serves_that_fold_alone(tiny_recipe, planted, tmp_path):

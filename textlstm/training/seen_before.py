@@ -16,7 +16,7 @@ from textlstm.text.named_data import keys_of
 from textlstm.text.protocol import load_recipe_data, use_rows, with_test_split
 from textlstm.text.splits import Split
 from textlstm.text.streams import stream
-from textlstm.text.text_record import read_record
+from textlstm.text.text_record import TEXTS_FILE, read_record
 from textlstm.training.teacher_models import kind_of
 
 
@@ -72,14 +72,33 @@ def check_seen_before(recipes: Iterable[Recipe], data: TextData) -> None:
     seen: set[tuple[str, int | None, int | None]] = set()
     for recipe in recipes:
         part = recipe.data
-        models = [("Encoder", recipe.transfer.encoder), *(("Teacher", t) for t in recipe.distillation.teacher or [])]
-        for what, source in models:
-            key = source or "", part.fold, recipe.seed if part.holdout else None
-            if source is None or key in seen or not Path(source).is_dir():
-                continue
-            seen.add(key)
-            if what == "Encoder" or kind_of(Path(source)) == "textlstm":
-                seen_before(f"{what} {source}", Path(source), recipe, with_own_fold(part, data))
+        models = [(f"Teacher {source}", Path(source)) for source in recipe.distillation.teacher or []]
+        models = [(who, folder) for who, folder in models if folder.is_dir() and kind_of(folder) == "textlstm"]
+        if (encoder := recipe.transfer.encoder) is not None and Path(encoder).is_dir():
+            models.append((f"Encoder {encoder}", Path(encoder)))
+        for who, folder in [*models, *own_vectors(recipe)]:
+            key = who, part.fold, recipe.seed if part.holdout else None
+            if key not in seen:
+                seen.add(key)
+                seen_before(who, folder, recipe, with_own_fold(part, data))
+
+
+def own_vectors(recipe: Recipe) -> list[tuple[str, Path]]:
+    """List the models of this package whose word vectors a recipe takes.
+
+    Args:
+        recipe: `embeddings.source` and `augmentation.vectors` are read.
+
+    Returns:
+        How to name each, and its folder; vectors of any other kind are none of these.
+    """
+    sources = [recipe.embeddings.source, recipe.augmentation.vectors if recipe.augmentation.copies else None]
+    folders = {source: Path(source) for source in sources if source is not None and Path(source).is_dir()}
+    return [
+        (f"The model {source} (its vectors are taken)", folder)
+        for source, folder in folders.items()
+        if (folder / TEXTS_FILE).is_file() or (folder / RESULT_FILE).is_file()
+    ]
 
 
 def _small(who: str) -> str:
