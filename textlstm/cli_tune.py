@@ -79,8 +79,8 @@ def tune(
     from textlstm.text.protocol import load_recipe_data
 
     quiet_libraries()
-    loaded = load_recipe_data(recipe)
     limits = Limits(trials=trials, seconds=seconds, max_mb=max_mb, max_ms=max_ms, max_layers=max_layers)
+    loaded = load_recipe_data(recipe)
     try:
         found = search(recipe, loaded, folder, fixed=given, limits=limits, tell=tell)
     except KeyboardInterrupt:

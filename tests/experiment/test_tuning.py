@@ -183,3 +183,10 @@ def test_a_search_of_which_everything_is_given_is_refused(fake, tmp_path):
     given_all = {**first.trials[0].settings, "model.num_layers": 1}
     with pytest.raises(RecipeError, match="A search varies what is not given, and every setting is given"):
         tune(RECIPE.override(given_all), DATA, tmp_path / "b", fixed=given_all, limits=Limits(trials=1, max_layers=1))
+
+
+@pytest.mark.parametrize(("name", "option"), [("max_mb", "--max-mb"), ("max_ms", "--max-ms")])
+@pytest.mark.parametrize("limit", [0.0, -1.0, float("nan")])
+def test_a_limit_that_says_nothing_is_refused(name, option, limit):
+    with pytest.raises(RecipeError, match=f"{option} takes a number above 0"):
+        Limits(**{name: limit})

@@ -36,6 +36,12 @@ class Limits:
     max_ms: float | None = None
     max_layers: int = 3
 
+    def __post_init__(self) -> None:
+        """Refuse limits under which nothing fits, or that no number can break."""
+        for option, limit in (("--max-mb", self.max_mb), ("--max-ms", self.max_ms)):
+            if limit is not None and not limit > 0:
+                raise RecipeError(f"{option} takes a number above 0, and got {limit:g}; leave it out for no limit.")
+
 
 class Journal:
     """Optuna's study of one search, with the trials that have come to an end."""
