@@ -143,8 +143,12 @@ def _say_not_trained(evidence: Evidence, _: int) -> str:
             f"{_percent(share)} of the seeds at {_layers(depth)} converged (under {_percent(LEAST_CONVERGED)})"
         )
     if evidence.capped_share > MOST_CAPPED:
-        found.append(f"{_percent(evidence.capped_share)} of the runs hit the epoch cap (over {_percent(MOST_CAPPED)})")
-    return f"Not trained to the end: {' and '.join(found)}, so depths cannot be compared. Allow more epochs."
+        capped = _percent(evidence.capped_share)
+        found.append(f"{capped} of the runs were best in their last epoch (over {_percent(MOST_CAPPED)})")
+    return (
+        f"Not trained to the end: {' and '.join(found)}, so depths cannot be compared. Allow more epochs: raise"
+        " training.epochs."
+    )
 
 
 def _say_preview(evidence: Evidence, _: int) -> str:
