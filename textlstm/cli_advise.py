@@ -62,7 +62,8 @@ def advise(
     """Say how many layers pay on your own data: a few seeds at a time, as long as they can change the answer."""
     seconds = budget_seconds(budget)
     name = opt.run_name(out) if out else f"advise-{data_name(data)}"
-    recipe = opt.recipe_for(data, ctx.params, name=name).override({"delta": delta})
+    options = {key: value for key, value in ctx.params.items() if key != "encoder"}  # no stack starts from this one
+    recipe = opt.recipe_for(data, options, name=name).override({"delta": delta})
     folder = opt.writable_folder(out or Path("runs") / name)
     from textlstm.cli_progress import AdviceProgress, print_table, quiet_libraries
 

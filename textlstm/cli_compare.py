@@ -69,7 +69,8 @@ def compare(
     debug: opt.Debug = False,
 ) -> None:
     """Compare depths on your own data: writes a recipe and runs it, with plain baselines beside it."""
-    own = ("layers", "seeds", "sizes")  # here they are axes, not the settings of one run
+    # Here these are axes, not the settings of one run, and the encoder is a baseline, not what a stack starts from.
+    own = ("layers", "seeds", "sizes", "encoder")
     options = {key: value for key, value in ctx.params.items() if key not in own}
     name = opt.run_name(out) if out else data_name(data)
     grid: dict[str, Any] = {
