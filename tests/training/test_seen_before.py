@@ -1,5 +1,7 @@
 """What has learned from scored texts is refused with the way out: language models, teachers and encoders."""
 
+import re
+
 import pytest
 
 from textlstm.errors import RecipeError
@@ -45,6 +47,10 @@ def test_an_encoder_that_has_read_test_texts_is_refused_and_one_without_them_is_
         r"textlstm pretrain TEXT --set data.exclude=\[mine\]",
     ):
         prepare(start, data)
+    with pytest.raises(RecipeError, match=rf"--set data.exclude=\[{re.escape(test)}\]; where they were held out"):
+        prepare(start.override({"data.test": test}), data)
+    unlabeled = load_data((texts, labels), test={"text": scored})  # nothing is scored on such a test split
+    assert prepare(start, unlabeled).rows.test is None
     apart = pretrained(tmp_path / "apart", source, exclude=[test])
     assert any("left out 7 texts" in note for note in apart.notes)
     prepared = prepare(start.override({"transfer.encoder": str(tmp_path / "apart")}), data)

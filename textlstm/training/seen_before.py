@@ -12,8 +12,8 @@ from textlstm.recipe import Recipe
 from textlstm.results import RESULT_FILE, Run, read_run
 from textlstm.text.datasets import TextData
 from textlstm.text.folds import with_own_fold
-from textlstm.text.named_data import keys_of
-from textlstm.text.protocol import load_recipe_data, use_rows, with_test_split
+from textlstm.text.named_data import keys_of, load_named
+from textlstm.text.protocol import use_rows, with_test_split
 from textlstm.text.splits import Split
 from textlstm.text.streams import stream
 from textlstm.text.text_record import TEXTS_FILE, read_record
@@ -109,10 +109,11 @@ def _small(who: str) -> str:
 def _mend(command: str, recipe: Recipe) -> str:
     """Say how to make a model that has not seen what a recipe scores."""
     part = recipe.data
-    apart = f"{command} --set data.exclude=[{part.mirror or part.source}]"
+    apart = f"{command} --set data.exclude=[{part.test or part.mirror or part.source}]"
     if part.fold is not None:
-        return f"{apart}, or of the same data --set data.folds={part.folds} --set data.fold={part.fold}"
-    return f"{apart}, or on a file of the training rows alone where the test rows are held out of them"
+        pool = " --set data.pool=true" if part.pool else ""
+        return f"{apart}, or of the same data{pool} --set data.folds={part.folds} --set data.fold={part.fold}"
+    return f"{apart}; where they were held out of the same file, part that file and name the test rows by data.test"
 
 
 def _refuse_other_rows(who: str, run: Run, recipe: Recipe, data: TextData) -> None:
@@ -138,7 +139,7 @@ def _rows_of(run: Run) -> list[Split] | None:
     """Draw the rows again from which a run has learned, or by which it chose; None where that cannot be done."""
     try:
         settings = Recipe.model_validate(run.settings)
-        data = load_recipe_data(settings)
+        data = load_named(settings.data)
         if data.fingerprint != run.data.fingerprint:
             return None
         parted = with_own_fold(settings.data, data)
@@ -158,7 +159,7 @@ def _rows_of(run: Run) -> list[Split] | None:
 def _refuse_shared(who: str, learned: np.ndarray, data: TextData, *, mend: str) -> None:
     """Stop where a text that is scored, and is none of the training split, was learned from."""
     test = data.splits.get("test")
-    if test is None:
+    if test is None or test.labels is None:  # nothing is scored on a test split without labels
         return
     scored = np.setdiff1d(keys_of([test]), keys_of([data.splits["train"]]))
     shared = int(np.isin(scored, learned).sum())
