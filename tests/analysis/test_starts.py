@@ -1,9 +1,13 @@
 """Gains of depth with and without transfer: what is planted is found and said, and one alone says nothing."""
 
+import shutil
+
 import pytest
 
 from textlstm.analysis.comparison import compare_runs
 from textlstm.analysis.report_sections import later_sections
+from textlstm.analysis.starts import judgment
+from textlstm.stats.paired import Difference
 
 KEY = "embeddings.source"
 AXES = {"grid.layers": [1, 2], "grid.sizes": [100], "grid.seeds": 6, f"grid.{KEY}": ["/here/glove.txt", None]}
@@ -54,6 +58,60 @@ def test_every_depth_counts_before_need_is_said_to_be_gone(fake_grid):
     best = found.starts[1]
     assert found.answer[-1] == best.words  # the depth that scored best without
     assert best.gain_with.high < 0.02 and "does not remove the need for depth" in best.words
+
+
+def test_nothing_is_judged_where_runs_are_not_trained_to_the_end_or_are_a_preview(fake_grid, tmp_path):
+    skills = CASES["here it removes the need for depth"]
+
+    def skill(cell):
+        return skills[cell.others[KEY] is not None, cell.layers]
+
+    folder = fake_grid(AXES, skill=skill, rows=600, loss=lambda cell: 0.69 if cell.layers == 2 else 0.1)
+    assert "not trained to the end, so that the need for depth cannot be judged" in compare_runs(folder).answer[-1]
+    shutil.rmtree(folder)
+    (row,) = compare_runs(fake_grid({**AXES, "preview": True}, skill=skill, rows=600)).starts
+    assert "a preview, with too few rows" in row.words
+
+
+def test_each_kind_of_transfer_is_named_where_there_are_several(fake_grid):
+    several = {**AXES, f"grid.{KEY}": ["/here/glove.txt", "/here/other.txt", None]}
+    found = compare_runs(fake_grid(several, skill=lambda cell: 0.7, rows=600))
+    assert [sentence.partition(":")[0] for sentence in found.answer[-2:]] == [f"{KEY}=glove.txt", f"{KEY}=other.txt"]
+
+
+def difference(value, error):
+    """A difference of many seeds and texts with some standard error."""
+    return Difference(
+        value=value,
+        low=value - 1.96 * error,
+        high=value + 1.96 * error,
+        standard_error=error,
+        freedom=1000.0,
+        seeds=10,
+        examples=1000,
+        seed_share=0.5,
+        example_share=0.5,
+        residual_share=0.0,
+        seed_correlation=0.5,
+        paired=True,
+        limit=error,
+        text_error=error,
+        discordant=100,
+    )
+
+
+@pytest.mark.parametrize(
+    ("without", "given", "change", "words"),
+    [
+        ((0.02, 0.006), (0.005, 0.002), (-0.015, 0.004), "here it removes the need for depth"),
+        # Shown without and not shown with: the gains may be one and the same.
+        ((0.02, 0.006), (0.005, 0.002), (-0.015, 0.01), "that it gained more without is not shown"),
+        ((0.005, 0.002), (0.004, 0.002), (-0.001, 0.0001), "here depth was not needed without it either"),
+        ((0.02, 0.02), (0.005, 0.002), (-0.015, 0.02), "is not decided by these runs"),
+    ],
+)
+def test_the_need_is_removed_where_the_gains_are_shown_to_differ(without, given, change, words):
+    assert words in judgment([(difference(*without), difference(*given), difference(*change))], 0.01)
 
 
 def test_few_seeds_give_figures_and_no_judgment(fake_grid):

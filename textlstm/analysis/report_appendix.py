@@ -90,8 +90,9 @@ def start_table(comparison: Comparison) -> Table | None:
     note = (
         "Paired over seeds and test texts, 95 %, exploratory: these intervals are not corrected for their number. The"
         " sentence looks at all depths: one helps where its lower bound, corrected for their number, is above 0, and"
-        " none is needed where every interval ends under delta. A change below 0 says that transfer stands in for"
-        " layers; a last column above 0, that it is worth more than they are."
+        " none is needed where every interval ends under delta. The need is removed where a depth that helps without is"
+        " not needed with transfer and its change is below 0, with the same correction. A last column above 0 says that"
+        " transfer is worth more than layers are."
     )
     title = "What layers gain with and without transfer"
     return Table(title, headers, rows, words=(0, 2), note=note, folded=len(rows) > _SHOWN_ROWS) if rows else None

@@ -209,7 +209,7 @@ class Comparison(SummaryPart):
         fingerprint: of the data.
         label_names: in the order of outputs.
         test_rows: texts that scores are means over.
-        answer: two sentences (and a first one where a plain baseline beats the stack).
+        answer: two sentences, a first one where a plain baseline beats the stack, and one on each kind of transfer.
         decision: the verdict; None where there are not two depths to compare.
         settings: labels of controls and axes in order, with the words that explain them.
         cells: means.
