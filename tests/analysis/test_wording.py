@@ -85,5 +85,8 @@ def test_settings_and_sizes_are_named_for_readers():
         "matched parameters (deepest), model.join=a_b"
     )
     assert wording.setting_words("fixed_width") == "fixed width"
+    teachers = "fixed_width, distillation.teacher=['/here/a', '/here/b'], model.join=residual"
+    assert wording.setting_words(teachers) == "fixed width, distillation.teacher=['a', 'b'], model.join=residual"
+    assert wording.setting_words("fixed_width, embeddings.source=~/v.txt") == "fixed width, embeddings.source=v.txt"
     assert [wording.size_words(*size) for size in ((2000,), ("full", 5452), ("full",))] == ["2,000", "all 5,452", "all"]
     assert [wording.layers_words(layers) for layers in (1, 3)] == ["1 layer", "3 layers"]

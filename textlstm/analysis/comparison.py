@@ -15,7 +15,7 @@ from textlstm.analysis.starts import start_sentences, starts
 from textlstm.analysis.summary import SUMMARY_FILE, Comparison
 from textlstm.analysis.summary_beside import FailureSummary
 from textlstm.analysis.tables import write_results
-from textlstm.analysis.wording import axis_words
+from textlstm.analysis.wording import axis_words, setting_parts
 from textlstm.atomic_files import replace_file
 from textlstm.experiment.controls import CONTROL_WORDS
 from textlstm.experiment.openings import count_openings
@@ -107,5 +107,5 @@ def _compare(grid: Grid) -> Comparison:
 
 def _setting_words(setting: str) -> str:
     """Explain a control and the values of other axes."""
-    control, *axes = setting.split(", ")
+    control, *axes = setting_parts(setting)
     return "; ".join([CONTROL_WORDS[control], *map(axis_words, axes)])

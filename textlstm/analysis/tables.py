@@ -19,6 +19,7 @@ from textlstm.analysis.wording import (
     layers_words,
     points,
     seeds_words,
+    setting_parts,
     setting_words,
     size_words,
     with_interval,
@@ -95,7 +96,7 @@ def _control_lines(comparison: Comparison) -> list[str]:
     """Say once what each control is, whatever other axes the settings have."""
     lines = {}
     for setting, words in comparison.settings.items():
-        control, *axes = setting.split(", ")
+        control, *axes = setting_parts(setting)
         own = "".join(f"; {axis_words(axis)}" for axis in axes)
         lines[control] = f"{setting_words(control)}: {words.removesuffix(own)}."
     return list(lines.values())

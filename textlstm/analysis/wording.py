@@ -213,9 +213,21 @@ def setting_words(setting: str) -> str:
     Returns:
         Such as "matched parameters (deepest), model.join=residual".
     """
-    control, *axes = setting.split(", ")
+    control, *axes = setting_parts(setting)
     named = re.sub(r"^(matched parameters) (\w+)$", r"\1 (\2)", control.replace("_", " "))
     return ", ".join([named, *map(axis_words, axes)])
+
+
+def setting_parts(setting: str) -> list[str]:
+    """Part a setting's label, whose values may be lists.
+
+    Args:
+        setting: as in `CellSummary`.
+
+    Returns:
+        The control, then each axis with its value, such as "distillation.teacher=['a', 'b']".
+    """
+    return re.split(r", (?=[\w.]+=)", setting)
 
 
 def axis_words(axis: str) -> str:
@@ -230,7 +242,7 @@ def axis_words(axis: str) -> str:
     key, equals, value = axis.partition("=")
     if value == "None":
         return f"no {key}"
-    return key + equals + (Path(value).name if value.startswith(("/", "~")) else value)
+    return key + equals + re.sub(r"(?:^|(?<=['\"]))[/~][^'\"]*", lambda found: Path(found[0]).name, value)
 
 
 BASELINES: dict[str, tuple[str, str]] = {
