@@ -122,9 +122,12 @@ def test_two_processes_that_were_killed_end_like_two_that_were_not(tmp_path):
     resumed = train(killed, processes=2)
     assert {path.name for path in resumed.iterdir()} == {path.name for path in expected.iterdir()}
     ours, theirs = read_run(resumed), read_run(expected)
-    assert [(one.step, one.train_loss) for one in ours.history] == [
-        (one.step, one.train_loss) for one in theirs.history
-    ]
+    assert [record.step for record in ours.history] == [record.step for record in theirs.history]
+    # A checkpoint within an epoch holds the mean of both processes' sums of losses so far: the epoch's mean, a note
+    # alone, is then added up in another order. What is trained is equal to the last bit, as the predictions show.
+    assert [record.train_loss for record in ours.history] == pytest.approx(
+        [record.train_loss for record in theirs.history], rel=1e-6
+    )
     assert read_predictions(resumed, "test").equals(read_predictions(expected, "test"))
 
 
