@@ -86,7 +86,7 @@ def test_an_encoder_of_a_fold_serves_that_fold_alone(tiny_recipe, planted, tmp_p
         prepare(tiny_recipe({**changes, "data.fold": 2}), data)
 
 
-def test_a_teacher_of_other_data_is_held_against_the_scored_texts(tiny_recipe, planted, tmp_path):
+def test_a_teacher_of_other_data_is_held_against_the_scored_texts(tiny_recipe, planted, tmp_path, monkeypatch):
     texts, labels = planted(60, 0)
     other, theirs = planted(40, 5)
     scored = [f"{text} moon" for text in planted(20, 3)[0]]
@@ -98,6 +98,9 @@ def test_a_teacher_of_other_data_is_held_against_the_scored_texts(tiny_recipe, p
         seen_before("Teacher t", tmp_path / "mixed", tiny_recipe(), data)
     (note,) = seen_before("Teacher t", tmp_path / "apart", tiny_recipe(), data)
     assert note.startswith("teacher t: it has learned from") and note.endswith("in which no test text of this run is")
+    with monkeypatch.context() as closed:  # every cell of a grid asks, and the teacher's data is read for the first
+        closed.setattr("textlstm.training.seen_before.load_named", lambda part: pytest.fail("read again"))
+        assert seen_before("Teacher t", tmp_path / "apart", tiny_recipe(), data) == [note]
     (tmp_path / "apart.csv").unlink()
     assert "cannot be read again here" in seen_before("Teacher t", tmp_path / "apart", tiny_recipe(), data)[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from textlstm.text.datasets import TextData
 from textlstm.text.folds import with_own_fold
 from textlstm.text.named_data import keys_of, load_named
 from textlstm.text.protocol import use_rows, with_test_split
-from textlstm.text.splits import Split
 from textlstm.text.streams import stream
 from textlstm.text.text_record import TEXTS_FILE, read_record
 from textlstm.training.teacher_models import kind_of
@@ -48,12 +48,14 @@ def seen_before(who: str, folder: Path, recipe: Recipe, data: TextData) -> list[
     if run.data.fingerprint == data.fingerprint:
         _refuse_other_rows(who, run, recipe, data)
         return []
-    if (rows := _rows_of(run)) is None:
+    try:
+        learned = _learned(folder.resolve(), _written(folder / RESULT_FILE), _written(Path(run.data.source)))
+    except LookupError:
         return [
             f"{_small(who)}: it has learned from {run.data.source}, which cannot be read again here; `textlstm check"
             f" {recipe.data.source} --against {run.data.source}` tells whether held-out texts are in it"
         ]
-    _refuse_shared(who, keys_of(rows), data, mend=_mend(f"textlstm train {run.data.source}", recipe))
+    _refuse_shared(who, learned, data, mend=_mend(f"textlstm train {run.data.source}", recipe))
     return [f"{_small(who)}: it has learned from {run.data.source}, in which no test text of this run is"]
 
 
@@ -135,13 +137,35 @@ def _refuse_other_rows(who: str, run: Run, recipe: Recipe, data: TextData) -> No
         )
 
 
-def _rows_of(run: Run) -> list[Split] | None:
-    """Draw the rows again from which a run has learned, or by which it chose; None where that cannot be done."""
+def _written(path: Path) -> int:
+    """When a file was written last, in nanoseconds; 0 where there is none, as for data on the Hub."""
+    try:
+        return path.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return 0
+
+
+@lru_cache(maxsize=16)  # every cell of a grid asks
+def _learned(folder: Path, written: int, data_written: int) -> np.ndarray:
+    """Number the texts from which a run has learned, or by which it chose; as `keys_of` gives them.
+
+    Args:
+        folder: of the run.
+        written: when, so that another run in its place is read anew.
+        data_written: when its data was, likewise.
+
+    Returns:
+        (different texts,) uint64.
+
+    Raises:
+        LookupError: the texts cannot be read again.
+    """
+    run = read_run(folder)
     try:
         settings = Recipe.model_validate(run.settings)
         data = load_named(settings.data)
         if data.fingerprint != run.data.fingerprint:
-            return None
+            raise LookupError("the data has changed")
         parted = with_own_fold(settings.data, data)
         if settings.data.fold is None and "test" in run.data.rows:
             parted = with_test_split(parted)  # as a grid does
@@ -151,9 +175,9 @@ def _rows_of(run: Run) -> list[Split] | None:
             seed=stream(settings.seed, "subset"),
             holdout=settings.data.holdout,
         )
-    except (TextLSTMError, ValueError):  # moved, changed, or of another version
-        return None
-    return [used.train, *([used.validation] if used.validation is not None else [])]
+    except (TextLSTMError, ValueError) as error:  # moved, changed, or of another version
+        raise LookupError("the data cannot be read") from error
+    return keys_of([used.train, *([used.validation] if used.validation is not None else [])])
 
 
 def _refuse_shared(who: str, learned: np.ndarray, data: TextData, *, mend: str) -> None:

@@ -108,10 +108,10 @@ def check_curves(depths: Sequence[int], sizes: Sequence[int | str]) -> None:
         RecipeError: there are fewer than two depths or three sizes.
     """
     if len(depths) < 2 or len(sizes) < 3:
+        named = f" ({', '.join(map(str, sizes))})" if sizes else ""
         raise RecipeError(
             f"The data-hunger claim compares curves of two depths or more over three sizes or more, and there are"
-            f" {len(depths)} depths and {len(sizes)} sizes ({', '.join(map(str, sizes))}); set grid.layers and"
-            " grid.sizes."
+            f" {len(depths)} depths and {len(sizes)} sizes{named}; set grid.layers and grid.sizes."
         )
 
 

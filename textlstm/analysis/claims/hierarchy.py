@@ -94,7 +94,6 @@ def _check_texts(data: TextData, *, needs_label: bool) -> None:
             f"The hierarchy claim probes test texts, which takes {FEWEST_TEXTS} different ones or more, and"
             f" {data.source} has {different}; name larger data, or give more test texts with --set data.test=DATA."
         )
-
     if needs_label and test.labels is not None:
         counts = np.unique(label_classes(test.labels), return_counts=True)[1]
         if (counts >= FEWEST_OF_A_CLASS).sum() < 2:
