@@ -5,8 +5,9 @@
 
 A set is a file of `benchmarks/targets`: a shipped recipe, the target in %, keys that all its rows share, and the rows
 to try; a row is a file of `benchmarks/targets/rows`: keys on top of these, or of another row (`like`). `minilm` stands
-for the encoder of the `bench` extra, `own` for three models of the row that this one is like, trained first. All of it
-is runs and grids of the toolkit, so that what was interrupted goes on.
+for the encoder of the `bench` extra, `own` for three models of the row that this one is like, trained first, `tuned`
+for classifiers that the encoder was tuned to on the training rows (`tuned_teacher.py`). All else is runs and grids of
+the toolkit, so that what was interrupted goes on.
 
 `choose` leaves the test split closed. With all labels, the official validation split decides where the set has one,
 else 20 % of the training rows that are held out for that (of a cross-validated set, of its first fold's training rows).
@@ -26,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from tuned_teacher import tune_teacher
 
 from textlstm.analysis.comparison import compare_runs
 from textlstm.cli_progress import quiet_libraries
@@ -39,11 +41,14 @@ from textlstm.text.datasets import TextData, data_fingerprint
 from textlstm.text.folds import with_fold
 from textlstm.text.protocol import load_recipe_data, with_test_split
 from textlstm.training.finetuning import train_into
+from textlstm.training.teachers import ensemble_logits, load_teachers
 
 HERE = Path(__file__).parent / "targets"
 SETS = sorted(path.stem for path in HERE.glob("*.yaml"))
 FINAL_SEEDS = 3
 OWN_SEEDS = (100, 101, 102)
+TUNED_SEEDS = (100,)
+TEACHER_EPOCHS = 4
 ONE_POINT = {"grid.layers": [1], "grid.sizes": None, "grid.widths": None, "grid.controls": ["fixed_width"]}
 
 
@@ -64,28 +69,42 @@ def keys_of_row(name: str) -> dict[str, Any]:
     return {**below, **tree["set"]}
 
 
-def recipe_of(spec: dict[str, Any], row: str, further: dict[str, Any], own: Sequence[str] = ()) -> Recipe:
+def recipe_of(spec: dict[str, Any], row: str, further: dict[str, Any], teachers: Sequence[str] = ()) -> Recipe:
     """Make the recipe of one row of a set, at one layer and all labels."""
     keys = {**spec.get("set", {}), **keys_of_row(row), **spec.get("rows_set", {}).get(row, {}), **further}
-    stand_in = {"minilm": minilm, "own": lambda: list(own)}
+    stand_in = {"minilm": minilm, "own": lambda: list(teachers), "tuned": lambda: list(teachers)}
     named = {
         key: stand_in[value]() if isinstance(value, str) and value in stand_in else value for key, value in keys.items()
     }
     return load_recipe(spec["recipe"]).override({**ONE_POINT, "grid.baselines": [], **named})
 
 
-def own_teachers(spec: dict[str, Any], row: str, further: dict[str, Any], data: TextData, folder: Path) -> list[str]:
-    """Train the models that teach a row which names its `own`: the row that it is like, with other seeds."""
-    if "own" not in keys_of_row(row).values():
+def teachers_of(spec: dict[str, Any], row: str, further: dict[str, Any], data: TextData, folder: Path) -> list[str]:
+    """Train the models that teach a row which names its `own`, or `tuned` ones; none for other rows."""
+    kind = keys_of_row(row).get("distillation.teacher")
+    data = with_test_split(data)
+    if kind == "tuned":
+        epochs, rows = spec.get("teacher_epochs", TEACHER_EPOCHS), data.splits["train"].digest().hex()[:8]
+        places = [(seed, folder / f"tuned-{rows}" / f"seed={seed}") for seed in TUNED_SEEDS]
+        return [tune_teacher(minilm(), data, place, seed=seed, epochs=epochs) for seed, place in places]
+    if kind != "own":
         return []
     like = yaml.safe_load((HERE / "rows" / f"{row}.yaml").read_text("utf-8"))["like"]
     plain = {"grid.layers": None, "grid.folds": None, "grid.seeds": None, "data.score_test": False}
     recipe = recipe_of(spec, like, {**further, **plain, "model.num_layers": 1})
-    folders = [folder / f"seed={seed}" for seed in OWN_SEEDS]
+    folders = [folder / f"{row}-{data.fingerprint[:8]}" / f"seed={seed}" for seed in OWN_SEEDS]
     for seed, place in zip(OWN_SEEDS, folders, strict=True):
         if not (place / RESULT_FILE).exists():
-            train_into(place, recipe.override({"seed": seed}), with_test_split(data))
+            train_into(place, recipe.override({"seed": seed}), data)
     return list(map(str, folders))
+
+
+def teachers_accuracy(recipe: Recipe, data: TextData) -> float:
+    """Score in % of a row's teachers together, on the test split that its runs are scored on."""
+    teachers = load_teachers(recipe, data, data.splits["train"])
+    test = data.splits["test"]
+    answers = [teacher.answer(test.text_list()) for teacher in teachers]
+    return 100 * float(np.mean(ensemble_logits(answers, multi_label=False).argmax(axis=1) == test.labels))
 
 
 def data_of_choice(recipe: Recipe) -> TextData:
@@ -118,7 +137,7 @@ def seconds_of(done: Sweep) -> str:
 def choice_of(spec: dict[str, Any], row: str, further: dict[str, Any], folder: Path, workers: int) -> tuple[float, str]:
     """Accuracy in % of a row on rows held out of training, the test split left closed, and seconds of a training."""
     data = data_of_choice(recipe_of(spec, spec["rows"][0], further, ["none yet"]))
-    teachers = own_teachers(spec, row, further, data, folder.parent / f"teachers-of-{row}")
+    teachers = teachers_of(spec, row, further, data, folder.parents[1] / "teachers")
     recipe = recipe_of(spec, row, further, teachers)
     done, score = run(recipe.override({"grid.folds": None}), folder, workers, data)
     if recipe.data.size == "full":
@@ -156,7 +175,7 @@ def main() -> None:
             continue
         changes = {"grid.seeds": spec.get("seeds", FINAL_SEEDS), **further}
         data = load_recipe_data(recipe_of(spec, best, changes, ["none yet"]))
-        teachers = own_teachers(spec, best, changes, data, options.out / name / f"teachers-of-{best}")
+        teachers = teachers_of(spec, best, changes, data, options.out / name / "teachers")
         recipe = recipe_of(spec, best, changes, teachers)
         done, score = run(recipe, options.out / name / "final" / best, options.workers, data)
         hit = 100 * score.value >= spec["target"]
@@ -164,6 +183,9 @@ def main() -> None:
         words = f"{100 * score.value:.2f}"
         if score.low is not None and score.high is not None:
             words += f" [{100 * score.low:.2f}, {100 * score.high:.2f}]"
+        if teachers:
+            together = teachers_accuracy(recipe, with_test_split(data))
+            print(f"| {name} | teachers of {best}, together | | | {together:.2f} | |", flush=True)
         judged = f"{spec['target']} {'PASS' if hit else 'MISS'}"
         print(f"| {name} | **{best}** | | {seconds_of(done)} | **{words}** | {judged} |", flush=True)
     if missed:

@@ -50,7 +50,7 @@ def test_every_row_is_a_recipe_of_one_layer_with_an_encoder_to_start_from(name, 
         assert recipe.grid.layers == [1] and recipe.grid.sizes is None and recipe.grid.baselines == []
         assert recipe.embeddings.source == "place/of/encoder"
         assert recipe.data.size == (1000 if name.endswith("_1000") else "full")
-        taught = {"taught": ["place/of/encoder"], "taught_by_own": ["one", "two"]}
+        taught = {"taught": ["place/of/encoder"], "taught_by_own": ["one", "two"], "taught_by_tuned": ["one", "two"]}
         assert recipe.distillation.teacher == taught.get(row)
         assert bool(recipe.grid.folds) == (name.split("_")[0] in ("mr", "subj", "cr"))
 
@@ -60,13 +60,13 @@ def test_own_teachers_learn_from_the_rows_of_the_choice_alone(planted, monkeypat
     small = {"tokenizer.min_frequency": 1, "training.epochs": 1, "training.min_updates": 0, "model.hidden_size": 4}
     monkeypatch.setattr(targets, "keys_of_row", lambda row: {"distillation.teacher": "own"} if "own" in row else {})
     data = load_data(planted(60, 0))
-    folders = targets.own_teachers(spec, "taught_by_own", small, data, tmp_path)
+    folders = targets.teachers_of(spec, "taught_by_own", small, data, tmp_path)
     assert len(folders) == len(targets.OWN_SEEDS)
     recipe = targets.recipe_of(spec, "taught_by_own", small, folders)
     assert recipe.distillation.teacher == folders
     for folder in folders:  # a grid that holds the same rows out may be taught by them
         assert seen_before("Teacher t", Path(folder), recipe, with_test_split(data)) == []
-    assert targets.own_teachers(spec, "vectors_tuned", small, data, tmp_path) == []
+    assert targets.teachers_of(spec, "vectors_tuned", small, data, tmp_path) == []
 
 
 def keys(split):
