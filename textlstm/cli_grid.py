@@ -70,7 +70,7 @@ def run(
         from textlstm.experiment.with_and_without import with_and_without
 
         chosen, said = with_and_without(chosen, given, out or Path("runs") / chosen.name)
-        for sentence in said if not quiet else []:
+        for sentence in said:  # with --quiet too: a grid may have doubled
             typer.echo(sentence, err=True)
     run_grid(chosen, out, workers, ray_address, dry_run=dry_run, as_json=as_json, quiet=quiet)
 

@@ -112,6 +112,26 @@ class Difference:
             freedom = np.divide(whole**2, slack, out=np.full_like(whole, np.inf), where=slack > 0)
         return np.asarray(_quantiles(freedom, alpha) * self.standard_error * np.sqrt(whole))
 
+    def movement(self, *, seeds: ArrayLike, examples: ArrayLike) -> Floats:
+        """Foretell how far the value would move when seeds and examples are added to the present ones.
+
+        What is there stays part of the mean: of n numbers of variance v that grow to N, the mean moves by a standard
+        deviation of sqrt(v / N * (1 - n / N)) if the new ones have the present mean for their true one.
+
+        Args:
+            seeds: numbers of runs a side, the present ones included; inf is allowed.
+            examples: numbers of texts, the present ones included; inf is allowed. Broadcast against `seeds`.
+
+        Returns:
+            The standard deviation of the move, in the scores' units; nan where the shares are unknown.
+        """
+        runs, texts = np.broadcast_arrays(np.asarray(seeds, dtype=np.float64), np.asarray(examples, dtype=np.float64))
+        by_seed, by_example = self.seeds / runs, self.examples / texts
+        both = by_seed * by_example
+        moved = self.seed_share * by_seed * (1 - by_seed) + self.example_share * by_example * (1 - by_example)
+        moved += self.residual_share * both * (1 - both)
+        return np.asarray(self.standard_error * np.sqrt(moved))
+
     def resolution(self, alpha: float) -> float:
         """Say how far a one-sided bound would lie from the value with infinitely many seeds, at most.
 

@@ -11,6 +11,9 @@ import numpy as np
 from textlstm.stats.families import Pair, unseen
 from textlstm.stats.paired import Difference
 
+POWER = 0.8
+"""Chance with which what is planned brings each bound within its room, if the present differences are the true ones."""
+
 MOST_TIMES = 1000
 """A plan goes no further than this multiple of the present seeds or texts: more is out of reach in any case."""
 
@@ -55,12 +58,14 @@ class Plan:
 
 
 def plan_more(differences: Mapping[Pair, Difference], depths: Sequence[int], *, delta: float, alpha: float) -> Plan:
-    """Take the present differences for the true ones, and see when the nearest verdict's bounds would hold.
+    """Take the present differences for the true ones, and see when the nearest verdict's bounds would likely hold.
 
     A verdict "d is enough" needs each other depth's bound to come within delta minus its difference, "d is better" each
     shallower depth's within the difference. The nearest verdict is the one whose worst pair exceeds its room by the
     smallest factor; there always is one, for the depth that scores highest has room delta at least. The larger part of
-    that pair's variance says what to add, as long as adding it alone can do; otherwise the other, or both together.
+    that pair's variance says what to add, as long as adding it alone can do; otherwise the other, or both together. So
+    much is added that each bound comes within its room with a chance of `POWER`, what is there being kept: where the
+    bound was only expected there, every other addition would fall short.
 
     Args:
         differences: of every ordered pair.
@@ -104,6 +109,8 @@ def _reach(pair: Difference, alpha: float) -> float:
 
 def _first(route: list[tuple[Difference, float]], alpha: float, *, more_seeds: bool, more_texts: bool) -> float:
     """Find the smallest multiple of the present numbers that brings every bound within its room; inf if none does."""
+    from scipy.special import ndtri
+
     multiples = np.geomspace(1, MOST_TIMES, 33)
     for _ in range(2):  # the second time between the last multiple that failed and the first that holds: steps of 0.7 %
         holds = np.ones_like(multiples, dtype=bool)
@@ -111,7 +118,8 @@ def _first(route: list[tuple[Difference, float]], alpha: float, *, more_seeds: b
             seeds = pair.seeds * multiples if more_seeds else pair.seeds
             texts = pair.examples * multiples if more_texts else pair.examples
             seen_alike = unseen(pair, alpha) * pair.examples / texts
-            holds &= pair.forecast(alpha, seeds=seeds, examples=texts) + seen_alike < room
+            luck = -float(ndtri(1 - POWER)) * pair.movement(seeds=seeds, examples=texts)
+            holds &= pair.forecast(alpha, seeds=seeds, examples=texts) + seen_alike + luck < room
         if not holds.any():
             return math.inf
         first = int(holds.argmax())

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from textlstm.stats.planning import MOST_TIMES, POWER
 from textlstm.stats.sequential import (
     LOOKS,
     RepeatedBounds,
@@ -165,7 +166,7 @@ def compare_depths(
 
 
 def seeds_to_tell(one: Comparison, rules: LookRules, *, alpha: float) -> int | None:
-    """Say how many seeds would tell an open comparison, if its gain stays what it is.
+    """Say how many seeds would likely tell an open comparison, if its gain is what it seems.
 
     Args:
         one: of `compare_depths`.
@@ -173,15 +174,19 @@ def seeds_to_tell(one: Comparison, rules: LookRules, *, alpha: float) -> int | N
         alpha: chance of a false finding that its bounds allow.
 
     Returns:
-        Seeds at which one of its bounds, those of the last look, would pass its border; None where the rows that seeds
-        share leave too much doubt for any number of them.
+        Seeds, those at hand included, at which one of its bounds, those of the last look, passes its border with a
+        chance of `POWER`; None where the rows that seeds share leave too much doubt for any number of them.
     """
     from scipy.special import ndtri
 
     level = nominal_levels(rules.looks, most=rules.looks[-1], alpha=alpha)[-1]
-    apart = max(one.gain, rules.delta - one.gain) / -float(ndtri(level))  # the standard error that is needed
+    room = max(one.gain, rules.delta - one.gain)
     of_seeds = (one.error**2 - one.floor**2) * one.seeds
-    return max(one.seeds + 1, math.ceil(of_seeds / (apart**2 - one.floor**2))) if apart > one.floor else None
+    seeds = np.arange(one.seeds + 1, MOST_TIMES * one.seeds)
+    reach = -ndtri(level) * np.sqrt(of_seeds / seeds + one.floor**2)
+    luck = -ndtri(1 - POWER) * np.sqrt(of_seeds / seeds * (1 - one.seeds / seeds))  # by how much the gain may move
+    would = reach + luck < room
+    return int(seeds[would.argmax()]) if would.any() else None
 
 
 def _compare(

@@ -25,6 +25,9 @@ from textlstm.analysis.wording import (
 )
 from textlstm.stats.rules import PREVIEW_SEEDS
 
+LEAST_REACH = 0.01
+"""Where no verdict names the smallest gain worth a layer, colors reach this far, a share."""
+
 
 def gains(comparison: Comparison) -> list[Figure]:
     """Draw the paired gain of each depth over the shallowest, depth by size, as a heat map.
@@ -42,8 +45,10 @@ def gains(comparison: Comparison) -> list[Figure]:
         shallowest = min((item.shallow for item in items), default=0)
         if items:
             chosen[setting] = [item for item in items if item.shallow == shallowest]
-    reach = max((abs(100 * item.accuracy.value) for items in chosen.values() for item in items), default=0.0)
-    return [_gain_figure(setting, items, sizes, reach or 1.0) for setting, items in chosen.items()]
+    shown = [abs(item.accuracy.value) for items in chosen.values() for item in items]
+    least = comparison.decision.delta if comparison.decision else LEAST_REACH
+    reach = 100 * max([least, *shown])  # gains that nobody would stack a layer for stay pale
+    return [_gain_figure(setting, items, sizes, reach) for setting, items in chosen.items()]
 
 
 def _gain_row(item: DifferenceSummary, sizes: dict[int | str, str]) -> Row:

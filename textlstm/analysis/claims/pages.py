@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from textlstm.analysis.claims.effects import number, written
-from textlstm.analysis.claims.finding import Effect, Finding
+from textlstm.analysis.claims.finding import Effect, Finding, looks_large
 from textlstm.analysis.claims.record import AllClaims, ClaimReport, ClaimsRow, EffectRecord
 from textlstm.analysis.figures import Section, Table
 from textlstm.analysis.wording import duration
@@ -150,19 +150,23 @@ def _verdict_words(row: ClaimsRow, *, preview: bool) -> str:
     if row.verdict is None:
         return f"not measured: {row.problem}"
     if preview and row.effect is not None and row.threshold is not None:
-        if row.effect.low is not None and row.effect.low > row.threshold:
-            return f"{row.verdict}; looks large, as the claim says"
-        if row.effect.high is not None and row.effect.high < -row.threshold:
-            return f"{row.verdict}; looks large, against the claim"
+        effect = _of_record(row.effect)
+        if looks_large(effect, row.threshold):
+            return f"{row.verdict}; looks large, {'as the claim says' if effect.value > 0 else 'against the claim'}"
     return row.verdict
 
 
 def _ends(effect: EffectRecord) -> str:
-    """Write a stored effect; an end that is null is not bounded."""
+    """Write a stored effect."""
+    return written(_of_record(effect))
+
+
+def _of_record(effect: EffectRecord) -> Effect:
+    """Give a stored effect its numbers back; an end that is null is not bounded."""
     value = math.nan if effect.value is None else effect.value
     low = -math.inf if effect.low is None else effect.low
     high = math.inf if effect.high is None else effect.high
-    return written(Effect(effect.name, value, low, high, effect.unit, effect.seeds))
+    return Effect(effect.name, value, low, high, effect.unit, effect.seeds)
 
 
 def _counts(claims: AllClaims) -> dict[str, int]:
