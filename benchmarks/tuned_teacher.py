@@ -83,6 +83,7 @@ def tune_teacher(encoder: str, data: TextData, folder: Path, *, seed: int, epoch
         report_to="none",
         logging_strategy="no",
         disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
         seed=seed,
     )
     trainer = Trainer(
