@@ -152,7 +152,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _objectives_have_labels(self) -> Recipe:
-        needing = [key for key in ("adversarial", "r_drop", "mixup") if getattr(self.objectives, key)]
+        needing = [key for key in ("adversarial", "mixup") if getattr(self.objectives, key)]
         if self.distillation.teacher is not None and needing:
             raise ValueError(
                 f"objectives.{needing[0]} learns from labels, and with distillation.teacher texts may have none; leave"

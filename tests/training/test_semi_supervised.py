@@ -1,15 +1,20 @@
 """Objectives beside the labels: each does what its paper says, none breaks a resumed run, each key has an effect."""
 
+import numpy as np
 import pytest
 import torch
 
 from textlstm.errors import RecipeError
 from textlstm.model import TextLSTMConfig, TextLSTMForSequenceClassification
+from textlstm.recipe_pretraining import ObjectivesSection
+from textlstm.recipe_transfer import DistillationSection
 from textlstm.text.encoding import Encoded
+from textlstm.training.distillation import TeacherTerm
 from textlstm.training.finetuning import train
 from textlstm.training.objectives import Objective
 from textlstm.training.semi_supervised import (
     adversarial,
+    build_objective,
     divergence,
     entropy,
     mixup,
@@ -109,6 +114,18 @@ def test_r_drop_without_dropout_adds_the_same_loss_and_with_it_more():
     light = value(r_drop(1.0), network, batch)[0]
     torch.manual_seed(3)
     assert value(r_drop(5.0), network, batch)[0] > light
+
+
+def test_r_drop_holds_both_passes_against_a_teacher_where_there_is_one():
+    network, batch = network_of(), batch_of()
+    logits = torch.randn(8, 3, generator=torch.Generator().manual_seed(1)).numpy()
+    unlabeled = np.zeros(8, dtype=bool)
+    taught = TeacherTerm(logits, unlabeled, DistillationSection(teacher=["t"], unlabeled="x"), multi_label=False)
+    twice, plain, output = value(r_drop(5.0, taught), network, batch)
+    assert twice == pytest.approx(taught(network, batch, output).item(), rel=1e-5)
+    assert twice != pytest.approx(plain, rel=1e-2)
+    whole = build_objective(ObjectivesSection(r_drop=5.0), None, taught)
+    assert whole.terms[0](network, batch, output).item() == pytest.approx(twice, rel=1e-5)
 
 
 @pytest.mark.parametrize("on_embeddings", [False, True])

@@ -25,9 +25,10 @@ def objective_of_run(recipe: Recipe, prepared: Prepared, unlabeled: UnlabeledRow
     Returns:
         The loss of a batch.
     """
-    transfer, beside = prepared.transfer, build_objective(recipe.objectives, unlabeled)
+    transfer = prepared.transfer
     if transfer is None or transfer.logits is None:
-        return beside
+        return build_objective(recipe.objectives, unlabeled)
     labeled = np.concatenate([np.ones(len(prepared.rows.train), dtype=bool), transfer.labeled])
     taught = TeacherTerm(transfer.logits, labeled, recipe.distillation, multi_label=prepared.data.multi_label)
+    beside = build_objective(recipe.objectives, unlabeled, taught)
     return Objective(terms=[taught, *beside.terms], label_weight=0.0)

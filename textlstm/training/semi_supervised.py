@@ -25,12 +25,28 @@ _PROBE = 1e-2
 """Length of the move by which the direction of most change is found, relative to the text's embeddings."""
 
 
-def build_objective(part: ObjectivesSection, unlabeled: UnlabeledRows | None) -> Objective:
+def of_labels(network: TextLSTMForSequenceClassification, batch: Batch, output: SequenceClassifierOutput) -> Tensor:
+    """Take the loss of the labels, which the model has computed.
+
+    Args:
+        network: not asked again.
+        batch: not read.
+        output: of the network on the batch.
+
+    Returns:
+        A scalar.
+    """
+    assert output.loss is not None  # noqa: S101 - every training batch has labels
+    return output.loss
+
+
+def build_objective(part: ObjectivesSection, unlabeled: UnlabeledRows | None, first: Term = of_labels) -> Objective:
     """Put the recipe's objectives together.
 
     Args:
         part: the recipe's `objectives:` part.
         unlabeled: texts without labels; None without any.
+        first: what an answer is held against in the first place: the labels, or a teacher.
 
     Returns:
         The loss of the labels (mixup puts its own in its place) and a term for each objective with a weight.
@@ -43,7 +59,7 @@ def build_objective(part: ObjectivesSection, unlabeled: UnlabeledRows | None) ->
     if part.entropy:
         terms.append(_weighted(part.entropy, entropy(unlabeled)))
     if part.r_drop:
-        terms.append(r_drop(part.r_drop))
+        terms.append(r_drop(part.r_drop, first))
     if part.mixup:
         terms.append(mixup(part.mixup, on_embeddings=part.mixup_on == "embeddings"))
     return Objective(terms, label_weight=0.0 if part.mixup else 1.0)
@@ -129,11 +145,12 @@ def entropy(unlabeled: UnlabeledRows | None) -> Term:
     return term
 
 
-def r_drop(weight: float) -> Term:
+def r_drop(weight: float, first: Term = of_labels) -> Term:
     """Make the loss of a second pass with other dropout, and the divergence between both (Liang et al. 2021, R-Drop).
 
     Args:
         weight: of the divergence, the mean of both directions.
+        first: the loss of a pass: that of the labels, or a teacher's.
 
     Returns:
         The term.
@@ -144,8 +161,7 @@ def r_drop(weight: float) -> Term:
         one, other = output.logits, again.logits
         assert one is not None  # noqa: S101 - a classifier gives them
         both = divergence(network, one, other) + divergence(network, other, one)
-        loss: Tensor = again.loss + weight * both / 2
-        return loss
+        return first(network, batch, again) + weight * both / 2
 
     return term
 
