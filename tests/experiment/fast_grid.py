@@ -76,6 +76,13 @@ def told(log: Path, word: str) -> list[str]:
     return [line.partition(" ")[2] for line in lines if line.split()[0] == word]
 
 
+def tell_noise(cell, folder) -> Run:
+    """Fail with what transformers would say here while it loads a model."""
+    from transformers.utils import logging
+
+    raise DataError(f"bars {logging.is_progress_bar_enabled()}, level {logging.get_verbosity()}")
+
+
 @dataclass(frozen=True)
 class FastCell:
     """Runs a cell by sleeping; `faults` tells what befalls the cell of a path, on which attempts."""

@@ -1,5 +1,6 @@
 """Worker processes give what one process gives, outlive what befalls a cell, and end with their driver."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fast_grid import FastCell, fast_recipe, told
+from fast_grid import FastCell, fast_recipe, tell_noise, told
 
 from textlstm.errors import DataError
 from textlstm.experiment.cells import TrainCell
@@ -114,6 +115,11 @@ def test_workers_live_for_many_cells_and_cells_are_drawn_one_a_worker(tmp_path, 
         assert len(drawn) <= finished + 1  # at the time of the draw two ran
     assert finished == 6
     assert len({line.split()[1] for line in told(log, "begin")}) == 2
+
+
+def test_the_libraries_of_a_worker_draw_no_bars_into_those_of_the_driver(cells):
+    ((_, outcome),) = Processes(1)(cells[:1], tell_noise)
+    assert outcome.reason.endswith(f"bars False, level {logging.ERROR}")
 
 
 def test_a_cell_that_comes_again_gets_a_fresh_worker(tmp_path, cells):

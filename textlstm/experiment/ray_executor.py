@@ -19,7 +19,7 @@ from textlstm.atomic_files import replace_file
 from textlstm.errors import MissingExtraError, RecipeError, first_line
 from textlstm.experiment.failures import Failure
 from textlstm.experiment.grid import Cell, RunCell
-from textlstm.experiment.workers import Outcome, attempt
+from textlstm.experiment.workers import WORKER_VARIABLES, Outcome, attempt
 from textlstm.results import RESULT_FILE, Run
 
 _LOOK_SECONDS = 10.0  # how often the cluster is asked for nodes that have come or gone
@@ -174,7 +174,7 @@ def _run_there(sent: list[Any], name: str, cell: Cell) -> tuple[Outcome, dict[st
     """Run one cell on a node; give back what came of it and the files that it wrote."""
     import ray
 
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the others on this node have their own share of the processors
+    os.environ.update(WORKER_VARIABLES)
     if name not in _known:
         _known.clear()
         _known[name] = ray.get(sent[0])

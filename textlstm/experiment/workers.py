@@ -23,6 +23,13 @@ Outcome = Run | Failure
 TRAINING = "textlstm.training.finetuning"
 """The module that a worker is going to need for a cell: seconds to import."""
 
+WORKER_VARIABLES = {
+    "TOKENIZERS_PARALLELISM": "false",  # each worker has its own share of the cores
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # transformers' bars too: they would break into the driver's
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+"""What a worker's environment holds before it imports the libraries that read it."""
+
 _READY = "ready"  # a worker's first word, once it has imported the main module
 
 
@@ -170,7 +177,7 @@ def _serve(pipe: connection.Connection, imports: str | None) -> None:
     """Run cells for the parent until it closes the pipe or dies."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # each worker has its own share of the cores
+    os.environ.update(WORKER_VARIABLES)
     with suppress(OSError):  # the parent is gone
         pipe.send(_READY)
     if imports is not None:
