@@ -88,8 +88,8 @@ class Difference:
     def forecast(self, alpha: float, *, seeds: ArrayLike, examples: ArrayLike) -> Floats:
         """Foretell how far a one-sided bound would lie from the value with other numbers of seeds and examples.
 
-        The present shares of the variance are taken as they are, and divided by the new numbers. With folds the degrees
-        of freedom stay, as the folds do.
+        The present shares of the variance are taken as they are, and divided by the new numbers; at the present numbers
+        it is the distance of `bound`. With folds the degrees of freedom stay, as the folds do.
 
         Args:
             alpha: of the bound, between 0 and one half.
@@ -107,9 +107,12 @@ class Difference:
         if self.folds:
             freedom = np.full_like(whole, self.folds - 1.0)
         else:
-            sides = 1 if self.paired else 2
-            slack = seed_part**2 / (sides * (runs - 1)) + example_part**2 / (texts - 1)
+            slack = seed_part**2 / np.maximum(runs - 1, 1) + example_part**2 / (texts - 1)
             freedom = np.divide(whole**2, slack, out=np.full_like(whole, np.inf), where=slack > 0)
+            # The present freedom knows of both sides what the shares do not; what it is beside theirs is kept.
+            now = (self.seed_share + self.residual_share) ** 2 / max(self.seeds - 1, 1)
+            now += (self.example_share + self.residual_share) ** 2 / max(self.examples - 1, 1)
+            freedom = freedom * (self.freedom * now)
         return np.asarray(_quantiles(freedom, alpha) * self.standard_error * np.sqrt(whole))
 
     def movement(self, *, seeds: ArrayLike, examples: ArrayLike) -> Floats:

@@ -111,7 +111,9 @@ def _first(route: list[tuple[Difference, float]], alpha: float, *, more_seeds: b
     """Find the smallest multiple of the present numbers that brings every bound within its room; inf if none does."""
     from scipy.special import ndtri
 
-    multiples = np.geomspace(1, MOST_TIMES, 33)
+    pair = route[0][0]
+    least = 1 + 1 / (pair.seeds if more_seeds else pair.examples)  # nothing added brings nothing
+    multiples = np.geomspace(least, MOST_TIMES, 33)
     for _ in range(2):  # the second time between the last multiple that failed and the first that holds: steps of 0.7 %
         holds = np.ones_like(multiples, dtype=bool)
         for pair, room in route:
