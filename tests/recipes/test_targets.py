@@ -50,7 +50,7 @@ def test_every_row_is_a_recipe_of_one_layer_with_an_encoder_to_start_from(name, 
         assert recipe.grid.layers == [1] and recipe.grid.sizes is None and recipe.grid.baselines == []
         assert recipe.embeddings.source == "place/of/encoder"
         assert recipe.data.size == (1000 if name.endswith("_1000") else "full")
-        own = ("taught_by_own", "taught_by_tuned", "pieces_taught_by_tuned")
+        own = [row for row in SPECS[name]["rows"] if row.startswith("taught_by") or row.endswith("taught_by_tuned")]
         taught = {"taught": ["place/of/encoder"], **{key: ["one", "two"] for key in own}}
         assert recipe.distillation.teacher == taught.get(row)
         assert bool(recipe.grid.folds) == (name.split("_")[0] in ("mr", "subj", "cr"))

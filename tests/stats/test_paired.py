@@ -190,10 +190,20 @@ def test_forecast_starts_at_the_present_and_ends_at_the_limit():
     a, b = grid(3)
     found = paired_difference(a, b)
     now = float(found.forecast(0.025, seeds=found.seeds, examples=found.examples))
-    assert now == pytest.approx(found.high - found.value, rel=0.01)
+    assert now == pytest.approx(found.high - found.value, rel=1e-9)
     path = found.forecast(0.025, seeds=[6, 12, 100, 10_000, math.inf], examples=found.examples)
     assert (np.diff(path) < 0).all() and path[-1] <= found.limit
     assert float(found.forecast(0.025, seeds=math.inf, examples=math.inf)) == 0
+
+
+def test_forecast_starts_at_the_present_where_one_side_varies_more():
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=(6, 60)) + noise * rng.normal(size=(6, 1)) for noise in (0.02, 1.0))
+    found = paired_difference(a, b, pairing="unpaired")
+    for alpha in (0.05, 0.005):
+        now = float(found.forecast(alpha, seeds=found.seeds, examples=found.examples))
+        assert now == pytest.approx(found.bound("upper", alpha) - found.value, rel=1e-9)
+    assert (np.diff(found.forecast(0.05, seeds=[6, 7, 20, 500], examples=60)) < 0).all()
 
 
 def test_a_test_set_never_resolves_perfectly_where_texts_vary():

@@ -107,7 +107,9 @@ def study(tmp_path, tiny_recipe, make_run, monkeypatch):
             self.fake = None
             self.told = []
 
-        def __call__(self, skill, *, rows=240, changes=None, budget=3600.0, max_layers=3, prepare=None, **options):
+        def __call__(
+            self, skill, *, rows=240, changes=None, budget=3600.0, max_layers=3, prepare=None, workers=1, **options
+        ):
             data = options.pop("data", None) or make_texts(rows)
             data.splits["test"] = SealedSplit()
             named = {key: options.pop(key) for key in ("vectors", "encoder") if key in options}
@@ -127,7 +129,7 @@ def study(tmp_path, tiny_recipe, make_run, monkeypatch):
                 self.folder,
                 budget=budget,
                 max_layers=max_layers,
-                workers=1,
+                workers=workers,
                 executor=serial,
                 tell=self.told.append,
                 cell_maker=cells,

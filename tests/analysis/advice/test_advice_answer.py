@@ -64,6 +64,13 @@ def test_the_set_of_sizes_holds_the_crossing_as_often_as_it_says():
     assert named > 350 and held / named > 0.95 - 2 * (0.05 * 0.95 / named) ** 0.5
 
 
+def test_a_gain_that_is_shown_at_all_sizes_begins_below_the_smallest():
+    gains = np.array([0.05, 0.06, 0.07])[:, None] + np.linspace(-0.001, 0.001, 5)
+    rows, sentence, between = starts_to_pay(SIZES, gains, delta=0.01, overlap=0.0, deep=2)
+    assert (rows, between) == (SIZES[0], (None, SIZES[0]))
+    assert f"(95 %: {SIZES[0]} or fewer)" in sentence
+
+
 def test_a_trend_in_noise_is_seldom_taken_for_one():
     rng = np.random.default_rng(1)
     found = sum(

@@ -51,6 +51,22 @@ def test_a_large_gain_is_found_and_no_gain_costs_little():
     assert sum(taken.values()) <= 18
 
 
+@pytest.mark.parametrize(("rows", "certainty"), [(10, "undecided"), (1000, "enough")])
+def test_seeds_that_all_score_alike_show_no_more_than_their_rows(rows, certainty):
+    standing = decide({1: [0.9] * 3, 2: [0.9] * 3}, LookRules(grain=1 / rows))
+    assert (standing.depth, standing.certainty) == (1, certainty)
+
+
+def test_a_depth_that_was_found_not_worth_a_layer_is_no_best_guess():
+    rules, base = LookRules(delta=0.05), np.resize([-0.0208, 0.0208], 12)
+    scores = {1: np.zeros(12), 2: 0.035 + base, 3: 0.029 + base}
+    standing = decide(scores, rules, overlaps={2: 0.0, 3: 1 / 3})
+    assert {depth: one.state for depth, one in standing.comparisons.items()} == {2: "not worth a layer", 3: "open"}
+    assert standing.comparisons[2].expected > rules.worth * rules.delta
+    assert (standing.depth, standing.certainty) == (1, "undecided")
+    assert not any("100 %" in sentence for sentence in answer_words(standing, rules, out_of_time=False))
+
+
 def test_a_clear_loss_at_all_depths_is_found_to_be_enough_once_enough_seeds_are_there():
     scores = {depth: own[:8] for depth, own in drawn(np.random.default_rng(1), (-0.05, -0.06)).items()}
     standing = decide(scores, RULES)
@@ -117,7 +133,7 @@ def test_as_many_seeds_as_are_named_would_likely_tell_and_fewer_would_not(gain):
 
     assert seeds > 12 and told(seeds) and not told(seeds - 1)
     said = answer_words(decide(scores, rules, overlaps={2: 0.0}), rules, out_of_time=False)
-    assert f"About {seeds} seeds would tell" in said[-1]
+    assert f"About {seeds} seeds would likely tell" in said[-1]
     shared = compare_depths(scores, rules, overlaps={2: 1 / 3})[2]
     assert shared.floor == pytest.approx(spread / 3**0.5)
     assert seeds_to_tell(shared, rules, alpha=0.05) is None  # the rows that seeds share are all the doubt there is

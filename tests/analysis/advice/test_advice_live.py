@@ -39,9 +39,10 @@ def test_nothing_to_gain_ends_early_and_says_so(study):
     assert max(result.seeds for result in advice.depths) < LOOKS[-1]
 
 
+@pytest.mark.parametrize("workers", [1, 12])  # of which the second try out the whole first look at once
 @pytest.mark.parametrize("gain", [-0.12, 0.0, 0.03])
-def test_depths_stop_at_looks_and_no_depth_has_seeds_that_the_shallowest_has_not(study, gain):
-    advice = study(by_depth({2: gain, 3: gain / 2}))
+def test_depths_stop_at_looks_and_no_depth_has_seeds_that_the_shallowest_has_not(study, gain, workers):
+    advice = study(by_depth({2: gain, 3: gain / 2}), workers=workers)
     seeds = [result.seeds for result in advice.depths]
     assert set(seeds) <= set(LOOKS)
     assert seeds[0] == max(seeds)
@@ -142,7 +143,7 @@ def test_what_is_shown_to_be_better_is_in_the_advice_and_in_its_command(study):
     advice = study(skill)
     assert (advice.layers, advice.hidden_size, advice.changed) == (1, 16, "16 units a layer in place of 8")
     assert "--hidden 16" in advice.command
-    assert any("What helps more than a layer" in sentence and "16 units" in sentence for sentence in advice.answer)
+    assert any("Shown to help" in sentence and "16 units" in sentence for sentence in advice.answer)
 
 
 def test_a_deeper_advice_tries_another_join_and_half_the_dropout(study):

@@ -48,6 +48,14 @@ def reach_of(lowest, distances=20):
     return Reach(("forward",), gains, np.zeros_like(gains), np.full(distances, 50), 6, 0)
 
 
+def test_reach_on_too_few_texts_is_open_and_no_good_news():
+    gains = np.full((1, 4, 9), np.nan)
+    nothing = Reach(("forward",), gains, gains, np.full(9, 2), 6, 0)
+    (said,), remedies = verdicts.on_reach(TextLSTMConfig(num_layers=3), nothing)
+    assert (said.kind, remedies) == ("open", [])
+    assert "was not measured: it takes 6 texts" in said.words
+
+
 def test_reach_that_fades_is_to_be_changed_and_its_remedies_are_recipe_keys(tiny_recipe):
     said, remedies = verdicts.on_reach(TextLSTMConfig(num_layers=3), reach_of(np.full(20, 1e-3)))
     assert [one.kind for one in said] == ["act"]

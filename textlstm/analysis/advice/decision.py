@@ -105,7 +105,8 @@ def decide(
     certainty: Certainty = "undecided"
     if all_compared and all(one.state == "not worth a layer" for one in found.values()):
         certainty = "enough"
-    pool = [depths[0]] if certainty == "enough" else [depths[0], *deeper] if deeper else list(expected)
+    unsettled = [depth for depth, one in found.items() if one.state != "not worth a layer"]
+    pool = [depths[0]] if certainty == "enough" else [depths[0], *(deeper or unsettled)]
     choice = max(pool, key=lambda depth: (expected[depth], -depth))
     if choice in deeper:
         certainty = "found"

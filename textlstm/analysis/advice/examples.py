@@ -158,8 +158,9 @@ def _between(sizes: NDArray[np.int64], gains: Floats, *, delta: float, overlap: 
     seeds = gains.shape[1]
     reach = float(stdtrit(seeds - 1, 0.975)) * heights.std(axis=1, ddof=1) * math.sqrt(variance_factor(seeds, overlap))
     possible = np.flatnonzero(np.abs(heights.mean(axis=1) - delta) <= reach)
-    if not len(possible):  # between two of the places, which lie close
-        return None, None
+    if not len(possible):  # shown to gain it at all places, or delta is passed between two of them, which lie close
+        above = bool((heights.mean(axis=1) > delta).all())
+        return None, int(sizes[0]) if above else None
     low, high = (round(float(sizes[-1]) * 2 ** places[end]) for end in possible[[0, -1]])
     return None if possible[0] == 0 else low, None if possible[-1] == len(places) - 1 else high
 

@@ -26,8 +26,6 @@ State = Literal["deeper", "not worth a layer", "open"]
 """How a comparison stands: `not worth a layer` gains less than delta, if anything; `deeper` scores higher than the
 shallowest and may gain delta; `open` is neither of the two."""
 
-_LEAST_VARIANCE = 1e-10  # runs that all score alike still leave a rounding of doubt
-
 
 @dataclass(frozen=True)
 class Prior:
@@ -56,6 +54,8 @@ class LookRules:
         delta: smallest difference worth a layer, a share.
         alpha: chance of a false finding of each kind over all looks and depths.
         overlap: hold-out rows over training rows (Nadeau & Bengio's n_test / n_train).
+        grain: what one hold-out row is to a seed's score, a share: a difference is known no finer than that, however
+            alike the seeds are.
         least_better: chance that the last look finds a depth better, from which on it gets more seeds.
         least_enough: chance that the last look finds all depths not worth a layer, likewise. Higher than the other,
             since this finding does not change the choice.
@@ -69,6 +69,7 @@ class LookRules:
     delta: float = 0.01
     alpha: float = 0.05
     overlap: float = 1 / 3
+    grain: float = 1e-5
     least_better: float = 0.05
     least_enough: float = 0.95
     least_value: float = 0.0015
@@ -147,7 +148,8 @@ def compare_depths(
     if not gains:
         return {}
     variance, freedom = pooled_variance(list(gains.values()))
-    variance = max(variance, _LEAST_VARIANCE)
+    if variance < rules.grain**2:
+        variance, freedom = rules.grain**2, 1e6  # a bound that is known, not estimated
     alphas = rules.alpha / len(deeper), rules.alpha
     given = overlaps or {}
     return {

@@ -236,9 +236,12 @@ def _settings_words(model: dict[str, Any], best: Alternative | None, alternative
 
 
 def _better_words(alternatives: list[Alternative], delta: float, chosen: str) -> list[str]:
-    """What was shown to gain more than a layer should comes right after the advice."""
+    """What was shown to help, and by more than a layer should, comes right after the advice."""
     parts = [f"{one.name} ({_gain_words(one)})" for one in shown_better(alternatives, delta)]
-    return [f"What helps more than a layer, against {chosen}: {'; '.join(parts)}."] if parts else []
+    if not parts:
+        return []
+    least = delta_words(delta)
+    return [f"Shown to help, each by itself and by {least} or more on average, against {chosen}: {'; '.join(parts)}."]
 
 
 def _other_words(alternatives: list[Alternative], delta: float) -> list[str]:

@@ -95,6 +95,8 @@ class Session:
         opening = [(depth, 0) for depth in self.study.depths]
         self.train(cells[place] for place in opening if place not in self.runs and place not in self.failed)
         self._fit_depths()
+        if not self._missing(Step(self.study.depths, self.study.rules.looks[0]), cells):  # `gauge` ran all of it
+            self.log.append(now_words(self.stand()))
         while (step := next_step(standing := self.stand(standing), self.study.rules)) is not None:
             missing = self._missing(step, cells)
             if not missing:

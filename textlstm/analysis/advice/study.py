@@ -135,11 +135,16 @@ def whole_study(
     data = replace(loaded, splits=kept, fingerprint=data_fingerprint(kept, loaded.label_names), notes=[])
     notes += _rare_classes(data)
     base = recipe.override({"data.holdout": holdout, "data.score_test": False, "data.size": "full"})
-    rules = LookRules(delta=recipe.delta / 100, overlap=holdout / (1 - holdout))
+    rules = LookRules(delta=recipe.delta / 100, overlap=holdout / (1 - holdout), grain=_grain(holdout, len(train)))
     depths = tuple(range(1, max_layers + 1))
     return Study(
         base, data, data_facts(data, base), rules, depths, "full", len(train), budget, workers, 0.0, tuple(notes)
     )
+
+
+def _grain(holdout: float, rows: int) -> float:
+    """What one of the rows that a seed keeps out is to its score."""
+    return 1 / max(1, round(holdout * rows))
 
 
 def _refuse_decided(recipe: Recipe) -> None:
@@ -181,7 +186,8 @@ def fit_to_budget(whole: Study, *, pace: float | None = None) -> Study:
     for share in shares:
         for plan, seconds in zip(plans, times, strict=True):
             if seconds <= share * whole.budget:
-                return replace(plan, first_look=seconds, notes=(*whole.notes, *_cuts(plan, whole)))
+                rules = replace(plan.rules, grain=_grain(plan.recipe.data.holdout, plan.rows))
+                return replace(plan, rules=rules, first_look=seconds, notes=(*whole.notes, *_cuts(plan, whole)))
     smallest_plan, seconds = min(zip(plans, times, strict=True), key=lambda one: one[1])
     raise RecipeError(
         f"Even a first look at 1 and 2 layers with {whole.rules.looks[0]} seeds each takes about {duration(seconds)}"

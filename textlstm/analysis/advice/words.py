@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from textlstm.analysis.advice.decision import Standing, close_chance
 from textlstm.analysis.advice.looks import Comparison, LookRules, seeds_to_tell
 from textlstm.analysis.wording import layers_words, points
@@ -75,8 +77,9 @@ def answer_words(standing: Standing, rules: LookRules, *, out_of_time: bool) -> 
         return [f"Take {base}: it is enough. No deeper stack, up to {deepest}, gains {delta}.", against]
     words = [f"Take {layers_words(standing.depth)}; this is a best guess, not a finding.", against]
     words += [] if one is None else _expected_words(one)
+    chance = min(99, math.floor(100 * close_chance(standing, rules)))  # a lower bound is not rounded up
     words.append(
-        f"With a chance of {100 * close_chance(standing, rules):.0f} % or more, by what is usual and what was seen, no"
+        f"With a chance of {chance} % or more, by what is usual and what was seen, no"
         f" other depth tried is better by {delta} or more."
     )
     if any(
@@ -115,8 +118,8 @@ def _more_seeds_words(standing: Standing, rules: LookRules) -> str:
     known = [seeds for seeds in needed if seeds is not None]
     if known and len(known) == len(needed) and max(known) <= _MOST_SEEDS:
         return (
-            f"{now[0].upper()}{now[1:]}. About {max(known)} seeds would tell, if the gains stay as they are;"
-            " `textlstm compare` runs as many as are asked for with --seeds."
+            f"{now[0].upper()}{now[1:]}. About {max(known)} seeds would likely tell, if the gains are what they seem;"
+            " `textlstm compare --seeds` runs as many, though there the test texts set a limit too."
         )
     return (
         f"More seeds would hardly change this: {now}, and more of them would not help enough. More labeled texts would."

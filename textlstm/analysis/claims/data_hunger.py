@@ -179,8 +179,7 @@ def _curve_figure(curves: _Curves, depths: Sequence[int]) -> Figure:
     rows = []
     for layers in depths:
         for place, labels in enumerate(curves.labels):
-            answers = 100 * curves.accuracy(layers)[place]
-            effect = effect_over_texts("accuracy", answers, unit="%")
+            effect = effect_over_texts("accuracy", curves.accuracy(layers)[place], unit="%", scale=100)
             rows.append(_point(layers_words(layers), labels, effect))
     return by_size_figure(
         rows,

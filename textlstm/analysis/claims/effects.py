@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textlstm.analysis.claims.finding import Effect
+from textlstm.stats.families import unseen
 from textlstm.stats.intervals import mean_interval
 from textlstm.stats.paired import paired_difference
 
@@ -21,16 +22,19 @@ def effect_over_texts(name: str, contrast: Floats, *, unit: str, scale: float = 
 
     Args:
         name: what is estimated.
-        contrast: (seeds, texts), such as deep minus shallow; positive as the claim says.
+        contrast: (seeds, texts) of shares of right answers, such as deep minus shallow; positive as the claim says.
         unit: of the effect.
         scale: the contrast is multiplied by this, such as 100 for points.
         note: what a reader should know.
 
     Returns:
-        The effect; one seed has no interval.
+        The effect; one seed has no interval. Where hardly any text has a contrast, it is no narrower than the rule of
+        three allows (`families.unseen`), so that a handful of texts that all depths answer alike shows nothing.
     """
-    found = paired_difference(np.zeros_like(contrast), contrast * scale, pairing="paired")
-    return Effect(name, found.value, found.low, found.high, unit, len(contrast), note)
+    found = paired_difference(np.zeros_like(contrast), contrast, pairing="paired")
+    low, high = (end * scale for end in (found.low, found.high))
+    more = scale * unseen(found, 0.025)
+    return Effect(name, found.value * scale, low - more, high + more, unit, len(contrast), note)
 
 
 def effect_over_seeds(name: str, values: Sequence[float] | Floats, *, unit: str, note: str = "") -> Effect:
@@ -52,18 +56,31 @@ def effect_over_seeds(name: str, values: Sequence[float] | Floats, *, unit: str,
 
 
 def weaker(effects: Sequence[Effect]) -> Effect:
-    """Choose the effect that is hardest to support, for a claim that asserts all of several things.
+    """Join effects of one unit and threshold, for a claim that asserts all of them.
 
-    To support all of them at a level, each has to be supported at that level, so that the one with the lowest bound
-    decides (intersection-union test: Berger 1982, Technometrics 24).
+    To support all of them at a level, each has to be supported at that level; to rule the claim out, one of them has to
+    be ruled out (intersection-union test: Berger 1982, Technometrics 24). So the lowest lower bound and the lowest
+    upper bound decide, which need not be of one effect.
 
     Args:
         effects: in one unit, one or more.
 
     Returns:
-        The one whose interval begins lowest.
+        The effect that has both; where none has, a joint one of the lowest value, lower bound and upper bound.
     """
-    return min(effects, key=lambda effect: effect.low)
+    weakest = min(effects, key=lambda effect: effect.low)
+    high = min(effect.high for effect in effects)
+    if weakest.high == high:
+        return weakest
+    return Effect(
+        name=f"the least of: {'; '.join(effect.name for effect in effects)}",
+        value=min(effect.value for effect in effects),
+        low=weakest.low,
+        high=high,
+        unit=weakest.unit,
+        seeds=min(effect.seeds for effect in effects),
+        note="; ".join(f"{effect.name}: {written(effect)}" for effect in effects),
+    )
 
 
 def weakest_link(name: str, links: Mapping[str, Effect], thresholds: Mapping[str, float]) -> Effect:

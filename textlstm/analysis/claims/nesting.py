@@ -137,7 +137,7 @@ def _figure(answers: Mapping[int, Floats], levels: NDArray[np.int64], control: s
     rows = []
     for layers, right in answers.items():
         for level in np.unique(levels).tolist():
-            effect = effect_over_texts("accuracy", 100 * right[:, levels == level], unit="%")
+            effect = effect_over_texts("accuracy", right[:, levels == level], unit="%", scale=100)
             known = bool(np.isfinite(effect.low) and np.isfinite(effect.high))
             rows.append(
                 {

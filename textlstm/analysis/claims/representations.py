@@ -216,8 +216,9 @@ def _score_figure(trained: Trained, asked: Sequence[str], depths: Sequence[int],
     rows = []
     for setting in asked:
         for layers in depths:
-            answers = 100 * trained.accuracy(Place(OWN, setting, layers, size))
-            rows.append(_point(setting_words(setting), layers, effect_over_texts("accuracy", answers, unit="%")))
+            answers = trained.accuracy(Place(OWN, setting, layers, size))
+            effect = effect_over_texts("accuracy", answers, unit="%", scale=100)
+            rows.append(_point(setting_words(setting), layers, effect))
     return by_depth_figure(
         rows,
         name="scores",

@@ -179,7 +179,7 @@ def judge_gradients(config: TextLSTMConfig, reach: Reach, record: GradientRecord
             sentences.append(
                 f"Of a change in layer 1, {_times(left)} of the largest gain arrives from {longest} words away."
             )
-    across = float(lowest[:, 0].min()) if longest >= 0 else 1.0
+    across = float(lowest[:, 0].min()) if longest >= 0 else math.inf
     if config.num_layers > 1 and across < DEPTH_FADES:
         problems.append("fades over depth")
         sentences.append(f"Of a change in layer 1, {_times(across)} arrives at layer {config.num_layers}, same word.")
@@ -195,7 +195,10 @@ def judge_gradients(config: TextLSTMConfig, reach: Reach, record: GradientRecord
             f"{100 * record.clipped:.0f} % of the updates were clipped at a norm of {record.limit:g}; the median norm"
             f" was {float(np.median(record.totals)):.2g}."
         )
-    if not problems:
+    if longest < 0:
+        few = f"takes {reach.fewest} texts with words or more; give more texts"
+        sentences.insert(0, f"How far gradients reach was not measured: it {few}.")
+    elif not problems:
         far = f" from up to {longest} words away" if longest >= SHORTEST else ", as far as these short texts can tell"
         sentences.append(f"Gradients reach every layer{far}; there is nothing to mend.")
     return GradientVerdict(problems, sentences, _remedies(problems, config, longest, record))

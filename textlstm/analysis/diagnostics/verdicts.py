@@ -41,7 +41,7 @@ def on_reach(
     """
     found = judge_gradients(config, reach, record)
     remedies = "; ".join(f"{_settings(remedy)} ({remedy.why})" for remedy in found.remedies)
-    kind = "act" if found.problems else "fine"
+    kind = "act" if found.problems else "fine" if reach.longest >= 0 else "open"
     said = [Statement(part="reach", kind=kind, words=sentence) for sentence in found.sentences]
     if remedies:
         remedy = f"Train again with {remedies}; whether that raises the score, --try-remedy measures."
