@@ -25,7 +25,6 @@ from textlstm.text.datasets import TextData
 LEARNING_RATE = 1e-4
 BATCH = 32
 MOST_TOKENS = 256
-DONE = "config.json"
 
 
 class Rows(Dataset[dict[str, Any]]):
@@ -54,8 +53,9 @@ def tune_teacher(encoder: str, data: TextData, folder: Path, *, seed: int, epoch
     Returns:
         The folder, as `distillation.teacher` takes it.
     """
-    if (folder / DONE).exists():
+    if folder.exists():
         return str(folder)
+    partial = folder.with_name(f"{folder.name}.partial")
     train = data.splits["train"]
     assert train.labels is not None
     set_seed(seed)
@@ -72,7 +72,7 @@ def tune_teacher(encoder: str, data: TextData, folder: Path, *, seed: int, epoch
     pieces = tokenizer(train.text_list(), truncation=True, max_length=MOST_TOKENS)["input_ids"]
     steps = epochs * -(-len(pieces) // BATCH)
     arguments = TrainingArguments(
-        output_dir=str(folder),
+        output_dir=str(partial),
         num_train_epochs=epochs,
         per_device_train_batch_size=BATCH,
         learning_rate=LEARNING_RATE,
@@ -93,6 +93,7 @@ def tune_teacher(encoder: str, data: TextData, folder: Path, *, seed: int, epoch
         data_collator=DataCollatorWithPadding(tokenizer),
     )
     trainer.train()
-    tokenizer.save_pretrained(folder)
-    trainer.save_model(str(folder))
+    tokenizer.save_pretrained(partial)
+    trainer.save_model(str(partial))
+    partial.rename(folder)  # not before all of it is there
     return str(folder)

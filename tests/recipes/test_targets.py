@@ -70,6 +70,13 @@ def test_own_teachers_learn_from_the_rows_of_the_choice_alone(planted, monkeypat
     assert targets.teachers_of(spec, "vectors_tuned", small, data, tmp_path) == []
 
 
+@pytest.mark.parametrize("name", ["mr", "ag_news_1000"])
+def test_no_teacher_of_whole_data_teaches_folds_or_subsets(name, planted, monkeypatch, tmp_path):
+    monkeypatch.setattr(targets, "minilm", lambda: "place/of/encoder")
+    with pytest.raises(SystemExit, match="other folds or subsets"):
+        targets.teachers_of(SPECS[name], "taught_by_tuned", {}, load_data(planted(60, 0)), tmp_path)
+
+
 def keys(split):
     return set(text_keys(split.texts).tolist())
 
