@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from textlstm import cli_options as opt
-
-if TYPE_CHECKING:
-    pass
 
 PRETRAINING = {
     "training.epochs": 1,

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+import yaml
 
 import textlstm.training.pretraining as pretraining
 import textlstm.training.pretraining_run as pretraining_run
@@ -13,6 +14,7 @@ from textlstm.model import TextLSTMConfig, TextLSTMForLanguageModeling
 from textlstm.recipe import validate
 from textlstm.text.running_text import RunningText
 from textlstm.text.token_stream import write_stream
+from textlstm.training.pretraining_keys import refuse_unread
 from textlstm.training.sampled_softmax import WordSampler, sampled_softmax_loss
 
 ORDER = "one two three four five six seven eight nine ten eleven twelve".split()
@@ -121,6 +123,41 @@ def test_too_little_text_and_stacks_that_mix_directions_are_refused(text, tmp_pa
         pretraining.pretrain(recipe_of(text, {"model.layer_norm": True}), out=tmp_path / "e")
     with pytest.raises(DataError, match=r"lower language_model\.window"):
         pretraining.pretrain(recipe_of(text, {"language_model.window": 5_000}), out=tmp_path / "e")
+
+
+def test_settings_that_pretraining_does_not_read_are_refused_all_at_once(text, tmp_path):
+    changes = {
+        "data.size": 1000,
+        "data.holdout": 0.1,
+        "data.test": "held.csv",
+        "data.folds": 5,
+        "transfer.encoder": "e",
+        "training.precision": "bf16",
+        "training.gradient_accumulation": 4,
+        "training.patience": 2,
+        "objectives.entropy": 1.0,
+        "augmentation.copies": 2,
+        "model.label_smoothing": 0.1,
+        "grid.layers": [1, 2],
+    }
+    with pytest.raises(RecipeError) as refused:
+        pretraining.pretrain(recipe_of(text, changes), out=tmp_path / "e")
+    lines = str(refused.value).splitlines()[1:]
+    assert sorted(line.split()[0] for line in lines) == sorted(changes)
+    assert "  data.test is not read by pretraining (data.exclude keeps its texts out); leave it out." in lines
+    with pytest.raises(RecipeError, match=r"embeddings\.source is not read"):
+        pretraining.pretrain(recipe_of(text, {"embeddings.source": "glove.txt"}), out=tmp_path / "e")
+    assert not (tmp_path / "e").exists()
+
+
+def test_what_pretraining_reads_or_does_anyhow_is_not_refused(text):
+    """Labels and a test split belong to a fold; a whole recipe at its defaults says nothing that is not so."""
+    labels = {"data.label_column": "label", "data.test": "test.csv", "data.pool": True}
+    refuse_unread(recipe_of(text, {"data.folds": 5, "data.fold": 1, **labels}))
+    refuse_unread(recipe_of(text, {"training.min_updates": 0, "training.precision": "fp32"}))
+    refuse_unread(validate(yaml.safe_load(recipe_of(text).to_yaml()), origin="the encoder's recipe.yaml"))
+    with pytest.raises(RecipeError, match=r"data\.label_column is not read"):
+        refuse_unread(recipe_of(text, {"data.label_column": "label"}))
 
 
 @pytest.mark.parametrize(

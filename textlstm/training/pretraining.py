@@ -25,6 +25,7 @@ from textlstm.training.checkpoints import claim_checkpoints, discard_checkpoints
 from textlstm.training.cost import describe_environment
 from textlstm.training.memory import keep_freed_memory
 from textlstm.training.preparation import draw_weights
+from textlstm.training.pretraining_keys import refuse_unread
 from textlstm.training.pretraining_run import Listener, PretrainingRecord, PretrainingRun
 
 RESULT_NAME = "pretraining.json"
@@ -72,7 +73,8 @@ def pretrain(recipe: Recipe, *, out: Path, listener: Listener | None = None) -> 
     Args:
         recipe: `data` names the text, the fold that is left out of it, and data whose held-out texts are; `tokenizer`,
             `model`, `language_model`, `seed`, `threads`, `device` and of `training` epochs, batch_size (streams), the
-            rates, schedule, warmup, weight_decay, max_grad_norm, weight_averaging and checkpoint_seconds are read.
+            rates, schedule, warmup, weight_decay, max_grad_norm, weight_averaging and checkpoint_seconds are read;
+            others are refused.
         out: folder for the encoder; an interrupted run is resumed from checkpoints below it.
         listener: called after every update.
 
@@ -81,10 +83,11 @@ def pretrain(recipe: Recipe, *, out: Path, listener: Listener | None = None) -> 
 
     Raises:
         DataError: the text cannot be read, or there is too little of it.
-        RecipeError: the model's options do not go together.
+        RecipeError: the model's options do not go together, or keys are set that are not read.
         RunFolderError: the folder holds a finished encoder, or checkpoints of other settings or text.
         NonFiniteLossError: the loss or its gradient became NaN or infinite.
     """
+    refuse_unread(recipe)
     if (out / RESULT_NAME).exists():
         raise RunFolderError(f"{out} holds a finished encoder ({RESULT_NAME}); give another --out, or move it away.")
     device = choose_device(recipe.device)
