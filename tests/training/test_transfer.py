@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from textlstm.errors import ModelError, RecipeError
-from textlstm.model import TextLSTMConfig, TextLSTMForLanguageModeling
+from textlstm.model import TextLSTMConfig, TextLSTMForLanguageModeling, TextLSTMForSequenceClassification
 from textlstm.recipe_pretraining import TransferSection
 from textlstm.text.datasets import load_data
-from textlstm.text.tokenization import save_tokenizer, train_tokenizer
+from textlstm.text.tokenization import load_tokenizer, save_tokenizer, train_tokenizer
 from textlstm.training.finetuning import train
 from textlstm.training.optimizer import parameter_groups
 from textlstm.training.preparation import build_config, build_model, prepare
@@ -60,6 +60,48 @@ def test_a_forward_stack_takes_the_forward_reader(encoder, tiny_recipe, tiny_dat
     both = TextLSTMForLanguageModeling.from_pretrained(encoder).eval()
     ids = torch.randint(1, started.config.vocab_size, (3, 7))
     torch.testing.assert_close(started.lstm(ids).last_hidden_state, both(ids).last_hidden_state[..., :8])
+
+
+def saved_stack(folder, encoder, **settings):
+    """A bidirectional classifier with the encoder's tokenizer whose every weight is drawn, as training leaves it."""
+    tokenizer = load_tokenizer(str(encoder), max_length=256)
+    config = TextLSTMConfig(
+        vocab_size=len(tokenizer), embedding_size=8, num_layers=2, num_labels=2, **{"hidden_size": 8, **settings}
+    )
+    model = TextLSTMForSequenceClassification(config).eval()
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_()
+    save_tokenizer(tokenizer, folder)
+    return model
+
+
+@pytest.mark.parametrize(("join", "columns"), [("plain", range(8)), ("dense", range(16))])
+def test_a_forward_stack_takes_the_forward_half_of_layer_norms(
+    join, columns, encoder, tmp_path, tiny_recipe, tiny_data
+):
+    both = saved_stack(tmp_path, encoder, join=join, layer_norm=True)
+    both.save_pretrained(tmp_path)
+    changes = {"model.num_layers": 2, "model.bidirectional": False, "model.layer_norm": True, "model.join": join}
+    started = model_of(tiny_recipe({"transfer.encoder": str(tmp_path), **changes}), tiny_data).lstm
+    for name in ("weight", "bias"):
+        mine, theirs = getattr(started.layer_norms[0], name), getattr(both.lstm.layer_norms[0], name)
+        assert torch.equal(mine, theirs[list(columns)])  # the embeddings, where joined, and the forward states
+
+
+def test_a_forward_stack_takes_the_forward_half_of_shortcuts(encoder, tmp_path, tiny_recipe, tiny_data):
+    """Where nothing crosses between the directions, the forward stack gives what the forward direction gives."""
+    both = saved_stack(tmp_path, encoder, join="residual", hidden_size=[8, 6])
+    with torch.no_grad():
+        both.lstm.layers[1].weight_ih[0, :, 8:] = 0.0
+        both.lstm.shortcuts[0].weight[:6, 8:] = 0.0
+    both.save_pretrained(tmp_path)
+    changes = {"model.num_layers": 2, "model.bidirectional": False, "model.join": "residual"}
+    recipe = tiny_recipe({"transfer.encoder": str(tmp_path), "model.hidden_size": [8, 6], **changes})
+    started = model_of(recipe, tiny_data).eval()
+    ids = torch.randint(1, started.config.vocab_size, (3, 7))
+    torch.testing.assert_close(started.lstm(ids).last_hidden_state, both.lstm(ids).last_hidden_state[..., :6])
 
 
 @pytest.mark.parametrize(

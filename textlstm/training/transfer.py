@@ -129,11 +129,30 @@ def apply_encoder(model: TextLSTMForSequenceClassification, encoder: Encoder) ->
             if name.startswith("pooling.") or layer_of(name) > taken:
                 continue
             value = encoder.weights[name]
-            if half and name.startswith("layers."):
-                value = value[:1]
-                if name.endswith("weight_ih"):
-                    value = value.index_select(2, direction_columns(theirs, layer_of(name) - 1, 0))
-            parameter.copy_(value)
+            parameter.copy_(_forward_half(name, value, theirs) if half else value)
+
+
+def _forward_half(name: str, value: Tensor, config: TextLSTMConfig) -> Tensor:
+    """Take of a bidirectional stack's weight what belongs to its forward direction.
+
+    Args:
+        name: below `lstm.`.
+        value: the weight.
+        config: of the bidirectional stack.
+
+    Returns:
+        Of layers their first direction and the inputs that it reads; of layer norms and shortcuts, which both
+        directions go through, the forward half of what they read and give.
+    """
+    index = layer_of(name) - 1
+    if name.startswith("layers."):
+        value = value[:1]
+        return value.index_select(2, direction_columns(config, index, 0)) if name.endswith("weight_ih") else value
+    if name.startswith("layer_norms."):
+        return value.index_select(0, direction_columns(config, index, 0))
+    if name.startswith("shortcuts."):
+        return value[: config.hidden_sizes[index]].index_select(1, direction_columns(config, index, 0))
+    return value
 
 
 def _differences(mine: TextLSTMConfig, theirs: TextLSTMConfig, *, taken: int) -> list[str]:
