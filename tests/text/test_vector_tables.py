@@ -174,6 +174,28 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path):
         read_vectors(source, ["film"])
 
 
+@pytest.mark.parametrize(
+    ("rows", "more"),
+    [
+        (6, {}),
+        (7, {"weights": np.ones(6, dtype=np.float32)}),
+        (3, {"mapping": np.array([0, 1, 2, 0, 1, 2], dtype=np.int32)}),
+        (3, {"mapping": np.array([0, 1, 2, 0, 1, 2, 3], dtype=np.int64)}),
+        (3, {"mapping": np.array([0, 1, 2, 0, 1, 2, -1], dtype=np.int64)}),
+    ],
+)
+def test_a_piece_that_a_table_lacks_has_no_row_and_breaks_no_word_beside_it(tmp_path, rows, more):
+    table = np.random.default_rng(5).standard_normal((rows, 4)).astype(np.float32)
+    source = save_model(tmp_path, table, wordpiece(), **more)
+    same = piece_vectors(source, PIECE_NAMES)
+    assert same.ranks.tolist() == [0] * 6 + [MISSING]
+    assert np.array_equal(same.rows[:6], table[more["mapping"][:6] if "mapping" in more else slice(6)])
+    assert not same.rows[6].any()
+    assert read_vectors(source, ["film"]).ranks.tolist() == [0]
+    with pytest.raises(DataError, match="lacks piece 6; they are not of one model"):
+        read_vectors(source, ["abb"])
+
+
 @pytest.mark.parametrize("kind", ["BertModel", "GPT2Model", "T5EncoderModel", "DistilBertModel"])
 def test_the_input_embeddings_of_a_transformer_are_the_models_own(tmp_path, kind):
     import transformers

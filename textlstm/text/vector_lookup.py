@@ -47,11 +47,11 @@ def read_table(table: Table, words: Sequence[str]) -> WordVectors:
     pieces = word_pieces(backend_of(table.vocabulary), words)
     lengths = np.array([len(ids) for ids in pieces], dtype=np.int64)
     ids = np.array([piece for own in pieces for piece in own], dtype=np.int64)
-    places = ids if table.mapping is None else table.mapping[ids].astype(np.int64)
-    if len(places) and places.max() >= len(table.rows):
+    places = _places(table, ids)
+    if (places < 0).any():
         raise DataError(
-            f"The tokenizer of {table.name} has pieces up to {places.max():,} and its table {len(table.rows):,} rows;"
-            " they are not of one model."
+            f"The tokenizer of {table.name} has pieces up to {ids.max():,}, and its table of {len(table.rows):,} rows"
+            f" lacks piece {ids[places < 0].min():,}; they are not of one model."
         )
     different, at = np.unique(places, return_inverse=True)
     values = table.take(different)
@@ -75,24 +75,34 @@ def read_pieces(table: Table, pieces: Sequence[str]) -> WordVectors | None:
         pieces: such as "##ing".
 
     Returns:
-        Their vectors; None where the vocabulary is a list of words, or lacks more than 2 in 100 of the pieces (special
-        tokens that a tokenizer was completed with).
+        Their vectors; None where the vocabulary is a list of words, or vocabulary or table lack more than 2 in 100 of
+        the pieces (special tokens that a tokenizer was completed with).
     """
     if isinstance(table.vocabulary, list):
         return None
     known = backend_of(table.vocabulary).get_vocab()
     ids = np.array([known.get(piece, -1) for piece in pieces], dtype=np.int64)
-    held = ids >= 0
+    places = _places(table, ids)
+    held = places >= 0
     if (~held).sum() > max(2, _ADDED_SHARE * len(pieces)):
         return None
-    places = ids[held] if table.mapping is None else table.mapping[ids[held]].astype(np.int64)
     rows = np.zeros((len(pieces), int(table.rows.shape[1])), dtype=np.float32)
-    rows[held] = table.take(places)
+    rows[held] = table.take(places[held])
     if table.weights is not None:
         rows[held] *= table.weights[ids[held]].astype(np.float32)[:, None]
     report = VectorReport(table.name, table.format, rows.shape[1], int(table.rows.shape[0]))
     report.notes.append("its tokenizer has the same pieces, so their rows were copied")
     return WordVectors(rows, np.where(held, 0, MISSING).astype(np.int8), report)
+
+
+def _places(table: Table, ids: np.ndarray) -> np.ndarray:
+    """Find the rows of pieces; -1 where a row, a weight or an entry of the mapping is not there."""
+    limits = [len(other) for other in (table.mapping, table.weights) if other is not None]
+    inside = (ids >= 0) & (ids < min(limits, default=np.iinfo(np.int64).max))
+    places = np.where(inside, ids, -1)
+    if table.mapping is not None:
+        places[inside] = table.mapping[ids[inside]]
+    return np.where((places >= 0) & (places < len(table.rows)), places, -1)
 
 
 def backend_of(place: Path) -> Any:  # noqa: ANN401 - tokenizers ships no types
