@@ -7,7 +7,9 @@ import pytest
 
 from textlstm.analysis.claims import cost
 from textlstm.analysis.claims.finding import verdict
+from textlstm.analysis.claims.step_times import time_training
 from textlstm.errors import RecipeError, RunFolderError
+from textlstm.model import TextLSTMConfig
 from textlstm.recipe_files import load_recipe
 from textlstm.text import protocol
 
@@ -83,6 +85,16 @@ def test_a_claim_is_measured_and_resumed(tmp_path, monkeypatch):
     np.testing.assert_equal(again.effect, first.effect)
     assert [row["layers"] for row in first.table] == [1, 2]
     assert first.table[1]["operations a token"] > first.table[0]["operations a token"] > 0
+
+
+@pytest.mark.parametrize("problem", ["single_label_classification", "multi_label_classification"])
+def test_a_step_is_timed_on_labels_of_either_kind(problem):
+    config = TextLSTMConfig(
+        vocab_size=9, num_labels=3, problem_type=problem, embedding_size=2, hidden_size=2, num_layers=1
+    )
+    recipe = load_recipe("claims/cost").override(TINY)
+    seconds, memory = time_training(recipe, {1: config}, tokens=5, seed=0, rounds=1, warm_up=0)
+    assert seconds["1"] > 0 and memory.keys() == {"1"}
 
 
 def test_one_depth_is_no_comparison(tmp_path):

@@ -18,6 +18,9 @@ from textlstm.recipe_files import load_recipe
 from textlstm.text.datasets import load_data
 
 RECIPE = load_recipe("claims/representations")
+ONE = RECIPE.model_copy(update={"claim": None}).override(
+    {"grid": {}, "model.hidden_size": 3, "model.embedding_size": 4, "training.epochs": 1, "training.min_updates": 0}
+)
 CONTROLS = ("matched_parameters_deepest", "tuned")
 
 
@@ -97,6 +100,32 @@ def test_what_another_set_is_asked_about_is_not_learned(tmp_path):
     assert transfer_data(data, other=str(tmp_path), seed=0).learned is data
 
 
+def several_labels(rows):
+    table = four_classes(rows)
+    lists = [["x", label] if row % 3 else [label] for row, label in enumerate(table["label"].to_pylist())]
+    return table.set_column(1, "label", pa.array(lists))
+
+
+def test_another_set_with_several_labels_a_text_is_refused_before_training(monkeypatch, tmp_path):
+    other = tmp_path / "other.parquet"
+    pq.write_table(several_labels(40), other)
+    data = load_data({"train": four_classes(80), "test": four_classes(40)})
+    monkeypatch.setattr(representations, "train_variants", lambda *_, **__: pytest.fail("it was trained"))
+    monkeypatch.setattr(representations, "load_recipe_data", lambda _: data)
+    recipe = RECIPE.override({"claim.options": {"transfer": str(other)}})
+    with pytest.raises(DataError, match=r"A probe tells one label a text, and .*other\.parquet has several; name"):
+        representations.measure(recipe, tmp_path, seeds=2, preview=True, tell=print)
+
+
+def test_stacks_that_learned_several_labels_are_asked_for_one(tmp_path):
+    pq.write_table(four_classes(60), tmp_path / "other.parquet")
+    data = load_data({"train": several_labels(80), "test": several_labels(40)})
+    halves = transfer_data(data, other=str(tmp_path / "other.parquet"), seed=0)
+    assert halves.learned.multi_label and not halves.asked.multi_label
+    scores = probe_scores(ONE, halves, widths={1: 3}, size="full")
+    assert set(scores) == set(KINDS)
+
+
 def test_half_of_the_classes_are_learned_and_the_others_asked_for():
     data = load_data({"train": four_classes(80), "test": four_classes(40)})
     halves = transfer_data(data, other=None, seed=0)
@@ -105,16 +134,7 @@ def test_half_of_the_classes_are_learned_and_the_others_asked_for():
     shared = set(halves.learned.splits["train"].text_list()) & set(halves.asked.splits["train"].text_list())
     assert not shared
     assert any(transfer_data(data, other=None, seed=seed).learned.label_names != learned for seed in range(1, 6))
-    recipe = RECIPE.model_copy(update={"claim": None}).override(
-        {
-            "grid": {},
-            "model.hidden_size": 3,
-            "model.embedding_size": 4,
-            "training.epochs": 1,
-            "training.min_updates": 0,
-        }
-    )
-    scores = probe_scores(recipe, halves, widths={1: 3, 2: 2}, size="full")
+    scores = probe_scores(ONE, halves, widths={1: 3, 2: 2}, size="full")
     assert set(scores) == set(KINDS)
     assert all(0 <= right <= 1 for by_depth in scores.values() for right in by_depth.values())
 

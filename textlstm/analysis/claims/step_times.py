@@ -53,7 +53,7 @@ def time_training(
             for layers in rng.permutation(list(configs)).tolist():
                 model, config = models[layers], configs[layers]
                 ids = torch.from_numpy(rng.integers(2, config.vocab_size, (settings.batch_size, tokens)))
-                labels = torch.from_numpy(rng.integers(0, config.num_labels, settings.batch_size))
+                labels = _drawn_labels(config, settings.batch_size, rng)
                 reset_peak_memory()
                 held = peak_memory_mb(cpu)
                 started = time.perf_counter()
@@ -72,3 +72,11 @@ def time_training(
         {str(layers): float(np.median(times)) for layers, times in seconds.items()},
         {str(layers): float(np.max(grown)) for layers, grown in memory.items()},
     )
+
+
+def _drawn_labels(config: TextLSTMConfig, rows: int, rng: np.random.Generator) -> torch.Tensor:
+    """Draw what a loss is computed for: a class a text, or a yes or no a text and label."""
+    assert config.num_labels is not None  # noqa: S101 - it follows from the data
+    if config.problem_type == "multi_label_classification":
+        return torch.from_numpy(rng.integers(0, 2, (rows, config.num_labels)).astype(np.float32))
+    return torch.from_numpy(rng.integers(0, config.num_labels, rows))

@@ -66,10 +66,16 @@ def transfer_data(data: TextData, *, other: str | None, seed: int) -> Halves:
 
     Raises:
         DataError: classes cannot be halved (fewer than four of them, or several labels a text), or the other set cannot
-            be read or holds all that would be learned.
+            be read, has several labels a text, or holds all that would be learned.
     """
     if other is not None:
-        asked = with_test_split(load_data(other))
+        loaded = load_data(other)
+        if loaded.multi_label:
+            raise DataError(
+                f"A probe tells one label a text, and {other} has several; name another set with --set"
+                " claim.options.transfer=DATA."
+            )
+        asked = with_test_split(loaded)
         learned = exclude_shared(data, [asked.splits["test"]])
         words = f"learned on {data.source}, asked for the labels of {other}"
         if learned is not data:
