@@ -87,6 +87,44 @@ def test_negations_are_neither_lost_nor_moved_nor_replaced(rows):
             assert one == other
 
 
+class CountingGenerator(np.random.Generator):
+    """Counts the places that are shuffled."""
+
+    shuffled = 0
+
+    def permutation(self, x, axis=0):
+        self.shuffled += len(x)
+        return super().permutation(x, axis)
+
+
+@pytest.mark.parametrize("rule", ["_swap", "_insert"])
+def test_what_is_drawn_grows_with_the_changes_and_not_with_the_length_of_the_text_too(rule):
+    words = WORDS * 20
+    rng = CountingGenerator(np.random.PCG64(0))
+    assert getattr(Augmenter([], 1, 0.2, neighbors=NEAR), rule)(words, np.arange(len(words)), 40, rng) != words
+    assert rng.shuffled <= len(words)
+
+
+def test_each_two_words_change_places_equally_often():
+    rng, swapped = np.random.default_rng(0), Counter()
+    for _ in range(3000):
+        swapped[" ".join(Augmenter([], 1, 0.2)._swap(list("abcd"), np.array([0, 1, 3]), 1, rng))] += 1
+    assert set(swapped) == {"b a c d", "d b c a", "a d c b"}
+    assert all(900 < count < 1100 for count in swapped.values())
+
+
+@settings(deadline=None, max_examples=40)
+@given(free=st.lists(st.booleans(), min_size=2, max_size=12), count=st.integers(1, 12))
+def test_every_run_of_free_words_may_be_masked_and_no_other(free, count):
+    places, words = np.flatnonzero(free), [str(place) for place in range(len(free))]
+    rng, found = np.random.default_rng(0), set()
+    for _ in range(150):
+        masked = Augmenter([], 1, 0.2)._mask(words, places, count, rng)
+        found.add(None if masked is None else masked.index(MASK))
+    runs = {start for start in range(len(free) - count + 1) if all(free[start : start + count])}
+    assert found == ({None} if not runs or count >= len(free) else runs)
+
+
 def test_short_ngrams_have_up_to_five_words_and_no_label():
     rows = ["one two three four five six seven eight nine ten"] * 1
     made = copies(rows, ["ngrams"], copies=40, short_ngrams=True)

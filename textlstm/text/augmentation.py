@@ -159,19 +159,21 @@ class Augmenter:
             return None
         moved = list(words)
         for _ in range(count):
-            one, other = rng.permutation(free)[:2].tolist()
+            first, second = int(rng.integers(len(free))), int(rng.integers(len(free) - 1))
+            one, other = int(free[first]), int(free[second + (second >= first)])  # another place than the first
             moved[one], moved[other] = moved[other], moved[one]
         return moved
 
     def _insert(self, words: Words, free: Free, count: int, rng: Rng) -> Words | None:
-        grown = list(words)
+        grown, near = list(words), self.neighbors
+        known = [words[place] for place in free.tolist() if near is not None and near.has(words[place])]
+        if near is not None and not known:
+            return None
         for _ in range(count):
             new: str | None = _MARKS[int(rng.integers(len(_MARKS)))]
-            if self.neighbors is not None:
-                near = (self.neighbors.draw(words[place], rng) for place in rng.permutation(free).tolist())
-                new = next((word for word in near if word is not None), None)
-            if new is None:
-                return None
+            if near is not None:
+                new = near.draw(known[int(rng.integers(len(known)))], rng)
+            assert new is not None  # noqa: S101 - the known words have neighbors
             grown.insert(int(rng.integers(len(grown) + 1)), _EDGES.sub("", new) or new)
         return grown
 
@@ -185,11 +187,15 @@ class Augmenter:
         return changed
 
     def _mask(self, words: Words, free: Free, count: int, rng: Rng) -> Words | None:
-        touchable = set(free.tolist())
-        starts = [k for k in range(len(words) - count + 1) if touchable.issuperset(range(k, k + count))]
-        if not starts or len(words) <= count:
+        if len(words) <= count:
             return None
-        start = starts[int(rng.integers(len(starts)))]
+        fixed = np.ones(len(words), dtype=np.int64)
+        fixed[free] = 0
+        before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(fixed)])  # protected words before each place
+        starts = np.flatnonzero(before[count:] == before[:-count])
+        if not len(starts):
+            return None
+        start = int(starts[int(rng.integers(len(starts)))])
         return [*words[:start], *[MASK] * count, *words[start + count :]]
 
     def _recase(self, words: Words, free: Free, count: int, rng: Rng) -> Words | None:

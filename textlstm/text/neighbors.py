@@ -38,6 +38,11 @@ class Neighbors:
     near: dict[str, list[str]]
     notes: list[str]
 
+    def has(self, word: str) -> bool:
+        """Say whether a word, with the punctuation around it, has neighbors."""
+        match = _CORE.match(word)
+        return match is not None and match[2].lower() in self.near
+
     def draw(self, word: str, rng: np.random.Generator) -> str | None:
         """Draw a neighbor of a word.
 
