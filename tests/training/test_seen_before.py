@@ -1,6 +1,7 @@
 """What has learned from scored texts is refused with the way out: language models, teachers and encoders."""
 
 import re
+import shutil
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_an_encoder_that_has_read_test_texts_is_refused_and_one_without_them_is_
     assert any("does not say what it has learned from" in note for note in told)
 
 
-def test_word_vectors_of_an_own_model_are_looked_at_too(tiny_recipe, planted, tmp_path):
+def test_word_vectors_of_an_own_model_are_looked_at_too(tiny_recipe, planted, tmp_path, monkeypatch):
     texts, labels = planted(60, 0)
     scored = [f"{text} moon" for text in planted(20, 3)[0]]
     data = load_data((texts, labels), test=(scored, labels[:20]))
@@ -74,6 +75,9 @@ def test_word_vectors_of_an_own_model_are_looked_at_too(tiny_recipe, planted, tm
         with pytest.raises(RecipeError, match="its vectors are taken"):
             check_seen_before([tiny_recipe(changes)], data)
     check_seen_before([tiny_recipe({"embeddings.source": "./nowhere"})], data)  # told by whoever reads it
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(RecipeError, match="7 of its 20 test texts"):
+        check_seen_before([tiny_recipe({"embeddings.source": "~/all"})], data)
 
 
 def test_an_encoder_of_a_fold_serves_that_fold_alone(tiny_recipe, planted, tmp_path):
@@ -99,7 +103,7 @@ def test_a_teacher_of_other_data_is_held_against_the_scored_texts(tiny_recipe, p
     (note,) = seen_before("Teacher t", tmp_path / "apart", tiny_recipe(), data)
     assert note.startswith("teacher t: it has learned from") and note.endswith("in which no test text of this run is")
     with monkeypatch.context() as closed:  # every cell of a grid asks, and the teacher's data is read for the first
-        closed.setattr("textlstm.training.seen_before.load_named", lambda part: pytest.fail("read again"))
+        closed.setattr("textlstm.training.learned_texts.load_named", lambda part: pytest.fail("read again"))
         assert seen_before("Teacher t", tmp_path / "apart", tiny_recipe(), data) == [note]
     (tmp_path / "apart.csv").unlink()
     assert "cannot be read again here" in seen_before("Teacher t", tmp_path / "apart", tiny_recipe(), data)[0]
@@ -119,3 +123,40 @@ def test_a_teacher_of_all_rows_is_refused_where_a_grid_holds_some_out(tiny_recip
         seen_before("Teacher t", tmp_path / "closed", tiny_recipe(), with_test_split(data))
     assert seen_before("Teacher t", tmp_path / "part", tiny_recipe(), with_test_split(data)) == []
     assert seen_before("Teacher t", tmp_path / "all", tiny_recipe(), data) == []  # nothing is scored there
+
+
+def test_what_a_model_started_from_and_the_texts_beside_its_labels_count_as_read(tiny_recipe, planted, tmp_path):
+    texts, labels = planted(60, 0)
+    scored = [f"{text} moon" for text in planted(20, 3)[0]]
+    data = load_data((texts, labels), test=(scored, labels[:20]))
+    other, theirs = planted(40, 5)
+    source = write(tmp_path / "other.csv", other, theirs)
+    pretrained(tmp_path / "read", write(tmp_path / "text.csv", [*texts, *scored[:7]], [*labels, *labels[:7]]))
+    plain = tiny_recipe({"data.source": source, "training.epochs": 1, **{f"model.{key}": STACK[key] for key in STACK}})
+    train_into(tmp_path / "started", plain.override({"transfer.encoder": str(tmp_path / "read")}))
+    with pytest.raises(
+        RecipeError,
+        match=r"Encoder m \(its encoder .*read\) should have learned .* from 7 of its 20 test texts; .*"
+        r"textlstm pretrain TEXT --set data.exclude=.*; then train again what has learned from it",
+    ):
+        seen_before("Encoder m", tmp_path / "started", tiny_recipe(), data)
+    train_into(tmp_path / "taught", plain.override({"distillation.teacher": str(tmp_path / "started")}))
+    with pytest.raises(RecipeError, match=r"Teacher t \(its teacher .*started\) \(its encoder .*read\) should"):
+        seen_before("Teacher t", tmp_path / "taught", tiny_recipe(), data)
+    shutil.rmtree(tmp_path / "read")
+    notes = seen_before("Teacher t", tmp_path / "taught", tiny_recipe(), data)
+    assert sum("in which no test text of this run is" in note for note in notes) == 2
+    assert f"(its encoder {tmp_path / 'read'}): it is no longer there" in notes[-1]
+    beside = write(tmp_path / "beside.csv", [*other[:5], *scored[:3]], labels[:8])
+    unlabeled = {"objectives.entropy": 0.1, "objectives.unlabeled": beside}
+    train_into(tmp_path / "beside", plain.override(unlabeled))
+    rest = {"distillation.teacher": str(tmp_path / "taught"), "distillation.unlabeled": beside}
+    train_into(tmp_path / "labeled", plain.override(rest))
+    for name in ("beside", "labeled"):
+        with pytest.raises(RecipeError, match=r"Teacher t should .* from 3 of its 20 test texts"):
+            seen_before("Teacher t", tmp_path / name, tiny_recipe(), data)
+    (tmp_path / "beside.csv").unlink()
+    assert (
+        "from " + beside + ", which cannot be read again"
+        in seen_before("Teacher t", tmp_path / "beside", tiny_recipe(), data)[0]
+    )

@@ -10,8 +10,8 @@ from textlstm.text.datasets import load_data
 from textlstm.text.overlap import text_keys
 from textlstm.training import teachers
 from textlstm.training.finetuning import train_into
+from textlstm.training.further_texts import held_out_splits
 from textlstm.training.preparation import prepare
-from textlstm.training.transfer_set import held_out_splits
 
 
 def further_texts(prepared):

@@ -23,7 +23,7 @@ from textlstm.text.streams import stream
 from textlstm.text.tokenization import Encoded, encode, load_tokenizer, train_tokenizer
 from textlstm.text.vectors import source_words
 from textlstm.training.embeddings import PretrainedEmbeddings, pretrained_embeddings
-from textlstm.training.seen_before import own_vectors, seen_before
+from textlstm.training.seen_before import seen_before, vector_models
 from textlstm.training.transfer import Encoder, apply_encoder, encoder_folder
 from textlstm.training.transfer_set import TransferSet, collect_texts, make_transfer_set
 
@@ -102,7 +102,7 @@ def prepare(recipe: Recipe, data: TextData) -> Prepared:
             f"Training needs rows of at least two classes, and all {len(labels)} training rows of {data.source} have"
             f" the label {data.label_names[int(labels[0])]!r}; check the label column, or use more rows."
         )
-    told = [note for who, folder in own_vectors(recipe) for note in seen_before(who, folder, recipe, data)]
+    told = [note for who, folder in vector_models(recipe) for note in seen_before(who, folder, recipe, data)]
     rows = replace(rows, notes=[*rows.notes, *told])
     further = collect_texts(recipe, data, rows)
     part = recipe.tokenizer

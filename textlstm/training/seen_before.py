@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from textlstm.errors import ModelError, RecipeError, RunFolderError, TextLSTMError
+from textlstm.errors import ModelError, RecipeError, RunFolderError
 from textlstm.recipe import Recipe
 from textlstm.results import RESULT_FILE, Run, read_run
 from textlstm.text.datasets import TextData
 from textlstm.text.folds import with_own_fold
-from textlstm.text.named_data import keys_of, load_named
-from textlstm.text.protocol import use_rows, with_test_split
-from textlstm.text.streams import stream
-from textlstm.text.text_record import TEXTS_FILE, read_record
+from textlstm.text.named_data import keys_of
+from textlstm.text.text_record import read_record
+from textlstm.training.learned_texts import former_models, learned_texts, own_vectors
 from textlstm.training.teacher_models import kind_of
 
 
 def seen_before(who: str, folder: Path, recipe: Recipe, data: TextData) -> list[str]:
     """Refuse a model of this package that has learned from rows on which a run is scored.
+
+    What it has learned from is all that went into it: its training and validation rows, the texts without labels beside
+    them, and whatever its encoder, its teachers and the models of its vectors have learned from.
 
     Args:
         who: the model, such as "Teacher runs/mr".
@@ -36,27 +37,53 @@ def seen_before(who: str, folder: Path, recipe: Recipe, data: TextData) -> list[
         ModelError: the model's record is damaged.
         RecipeError: it has learned from such rows.
     """
+    return _look(who, folder, recipe, data, after=())
+
+
+def _look(who: str, folder: Path, recipe: Recipe, data: TextData, *, after: tuple[Path, ...]) -> list[str]:
+    """Look at a model, and at those before it; `after`: those that have learned from it."""
+    again = "; then train again what has learned from it" if after else ""
     if (read := read_record(folder)) is not None:
-        _refuse_shared(who, read, data, mend=_mend("textlstm pretrain TEXT", recipe))
+        _refuse_shared(who, read, data, mend=_mend("textlstm pretrain TEXT", recipe) + again)
         return []
     if not (folder / RESULT_FILE).is_file():
-        return [f"{_small(who)}: it does not say what it has learned from; see that no held-out text was in it"]
+        return [_untold(who, "it does not say what it has learned from")]
     try:
         run = read_run(folder)
     except RunFolderError as error:
         raise ModelError(str(error)) from None
+    notes = []
     if run.data.fingerprint == data.fingerprint:
         _refuse_other_rows(who, run, recipe, data)
-        return []
-    try:
-        learned = _learned(folder.resolve(), _written(folder / RESULT_FILE), _written(Path(run.data.source)))
-    except LookupError:
-        return [
-            f"{_small(who)}: it has learned from {run.data.source}, which cannot be read again here; `textlstm check"
-            f" {recipe.data.source} --against {run.data.source}` tells whether held-out texts are in it"
+    else:
+        learned, lost = learned_texts(folder)
+        _refuse_shared(who, learned, data, mend=_mend(f"textlstm train {run.data.source}", recipe) + again)
+        notes += [
+            f"{_small(who)}: it has learned from {source}, which cannot be read again here; `textlstm check"
+            f" {recipe.data.source} --against {source}` tells whether held-out texts are in it"
+            for source in lost
         ]
-    _refuse_shared(who, learned, data, mend=_mend(f"textlstm train {run.data.source}", recipe))
-    return [f"{_small(who)}: it has learned from {run.data.source}, in which no test text of this run is"]
+        if not lost:
+            notes.append(f"{_small(who)}: it has learned from {run.data.source}, in which no test text of this run is")
+    try:
+        models = former_models(run)
+    except LookupError:
+        return [*notes, _untold(who, "its settings are of another version, and what it started from is not known")]
+    after = (*after, folder.resolve())
+    for model in models:
+        name = f"{who} ({model.name})"
+        if model.folder is None or model.folder.resolve() in after:
+            notes.append(_untold(name, "it is no longer there as it was, and cannot say what it has learned from"))
+        elif not model.own:
+            notes.append(_untold(name, "it does not say what it has learned from"))
+        else:
+            notes += _look(name, model.folder, recipe, data, after=after)
+    return notes
+
+
+def _untold(who: str, why: str) -> str:
+    """Note that nobody knows."""
+    return f"{_small(who)}: {why}; see that no held-out text was in it"
 
 
 def check_seen_before(recipes: Iterable[Recipe], data: TextData) -> None:
@@ -78,14 +105,14 @@ def check_seen_before(recipes: Iterable[Recipe], data: TextData) -> None:
         models = [(who, folder) for who, folder in models if folder.is_dir() and kind_of(folder) == "textlstm"]
         if (encoder := recipe.transfer.encoder) is not None and Path(encoder).is_dir():
             models.append((f"Encoder {encoder}", Path(encoder)))
-        for who, folder in [*models, *own_vectors(recipe)]:
+        for who, folder in [*models, *vector_models(recipe)]:
             key = who, part.fold, recipe.seed if part.holdout else None
             if key not in seen:
                 seen.add(key)
                 seen_before(who, folder, recipe, with_own_fold(part, data))
 
 
-def own_vectors(recipe: Recipe) -> list[tuple[str, Path]]:
+def vector_models(recipe: Recipe) -> list[tuple[str, Path]]:
     """List the models of this package whose word vectors a recipe takes.
 
     Args:
@@ -94,13 +121,7 @@ def own_vectors(recipe: Recipe) -> list[tuple[str, Path]]:
     Returns:
         How to name each, and its folder; vectors of any other kind are none of these.
     """
-    sources = [recipe.embeddings.source, recipe.augmentation.vectors if recipe.augmentation.copies else None]
-    folders = {source: Path(source) for source in sources if source is not None and Path(source).is_dir()}
-    return [
-        (f"The model {source} (its vectors are taken)", folder)
-        for source, folder in folders.items()
-        if (folder / TEXTS_FILE).is_file() or (folder / RESULT_FILE).is_file()
-    ]
+    return [(f"The model {source} (its vectors are taken)", folder) for source, folder in own_vectors(recipe)]
 
 
 def _small(who: str) -> str:
@@ -135,49 +156,6 @@ def _refuse_other_rows(who: str, run: Run, recipe: Recipe, data: TextData) -> No
             f" {', '.join(dict.fromkeys(apart))}: it has seen rows on which this run is scored; train it with the same"
             " data settings."
         )
-
-
-def _written(path: Path) -> int:
-    """When a file was written last, in nanoseconds; 0 where there is none, as for data on the Hub."""
-    try:
-        return path.stat().st_mtime_ns
-    except (OSError, ValueError):
-        return 0
-
-
-@lru_cache(maxsize=16)  # every cell of a grid asks
-def _learned(folder: Path, written: int, data_written: int) -> np.ndarray:
-    """Number the texts from which a run has learned, or by which it chose; as `keys_of` gives them.
-
-    Args:
-        folder: of the run.
-        written: when, so that another run in its place is read anew.
-        data_written: when its data was, likewise.
-
-    Returns:
-        (different texts,) uint64.
-
-    Raises:
-        LookupError: the texts cannot be read again.
-    """
-    run = read_run(folder)
-    try:
-        settings = Recipe.model_validate(run.settings)
-        data = load_named(settings.data)
-        if data.fingerprint != run.data.fingerprint:
-            raise LookupError("the data has changed")
-        parted = with_own_fold(settings.data, data)
-        if settings.data.fold is None and "test" in run.data.rows:
-            parted = with_test_split(parted)  # as a grid does
-        used = use_rows(
-            parted,
-            size=settings.data.size,
-            seed=stream(settings.seed, "subset"),
-            holdout=settings.data.holdout,
-        )
-    except (TextLSTMError, ValueError) as error:  # moved, changed, or of another version
-        raise LookupError("the data cannot be read") from error
-    return keys_of([used.train, *([used.validation] if used.validation is not None else [])])
 
 
 def _refuse_shared(who: str, learned: np.ndarray, data: TextData, *, mend: str) -> None:

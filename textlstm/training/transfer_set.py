@@ -26,7 +26,7 @@ from textlstm.text.overlap import text_keys
 from textlstm.text.protocol import UsedRows
 from textlstm.text.splits import Split
 from textlstm.text.streams import stream
-from textlstm.text.unlabeled import load_texts, without_held_out
+from textlstm.training.further_texts import held_out_splits, taught_texts
 from textlstm.training.teachers import ensemble_logits, load_teachers
 
 
@@ -49,20 +49,6 @@ class TransferSet:
     logits: NDArray[np.float32] | None
     digest: str
     notes: list[str] = field(default_factory=list)
-
-
-def held_out_splits(data: TextData, rows: UsedRows) -> list[Split]:
-    """List the splits that nothing may be learned from.
-
-    Args:
-        data: all splits.
-        rows: those of the run.
-
-    Returns:
-        All but the training rows; rows that are trained on are in none of them.
-    """
-    own = [split for name, split in rows.splits.items() if name != "train"]
-    return own + [split for name, split in data.splits.items() if name != "train"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +83,7 @@ def collect_texts(recipe: Recipe, data: TextData, rows: UsedRows) -> FurtherText
     """
     held_out = held_out_splits(data, rows)
     copies = _copies(recipe, data, rows, held_out)
-    others, notes = _unlabeled(recipe, data, rows, held_out)
+    others, notes = taught_texts(recipe, data, rows, held_out)
     if texts := [*copies.texts, *others]:
         # Whatever the ways that led here, no held-out text is learned from.
         guarded = np.concatenate([np.empty(0, np.uint64), *(text_keys(split.texts) for split in held_out)])
@@ -165,38 +151,6 @@ def _copies(recipe: Recipe, data: TextData, rows: UsedRows, held_out: list[Split
     copies = augmenter.copies_of(train, seed=stream(recipe.seed, "augmentation"), forbidden=held_out)
     notes = [*(neighbors.notes if neighbors is not None else []), *copies.notes]
     return Copies(copies.texts, copies.owners, copies.labeled, notes)
-
-
-def _unlabeled(recipe: Recipe, data: TextData, rows: UsedRows, held_out: list[Split]) -> tuple[list[str], list[str]]:
-    """Collect texts without labels, each once, none of them held out or among the training rows."""
-    part, notes = recipe.distillation, []
-    if part.teacher is None:
-        return [], []
-    pools: list[tuple[Split, str]] = []
-    if part.rest:
-        pools.append((data.splits["train"], "the rest of the training rows"))
-    if part.unlabeled is not None:
-        texts, found = load_texts(part.unlabeled, text_columns=recipe.data.text_columns, encoding=recipe.data.encoding)
-        notes += found
-        pools.append((texts, part.unlabeled))
-    collected: dict[int, str] = {}
-    own = text_keys(rows.train.texts)
-    for pool, name in pools:
-        kept, said = without_held_out(pool, held_out, source=name)
-        if name == part.unlabeled:
-            notes += said  # of the rest, validation rows are held out as a matter of course
-        if kept is None:
-            continue
-        keys = text_keys(kept.texts)
-        new = np.flatnonzero(~np.isin(keys, own))
-        if name == part.unlabeled and part.unlabeled_rows is not None:
-            rng = np.random.default_rng(stream(recipe.seed, "unlabeled"))
-            new = np.sort(rng.permutation(new)[: part.unlabeled_rows])
-        before = len(collected)
-        for key, text in zip(keys[new].tolist(), kept.take(new).text_list(), strict=True):
-            collected.setdefault(key, text)
-        notes.append(f"teacher: {len(collected) - before:,} texts without labels from {name}")
-    return list(collected.values()), notes
 
 
 def _agreement(logits: NDArray[np.float32], train: Split) -> list[str]:

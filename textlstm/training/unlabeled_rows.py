@@ -8,16 +8,11 @@ import numpy as np
 import torch
 
 from textlstm.recipe import Recipe
-from textlstm.recipe_sections import DataSection
 from textlstm.text.batching import pad_batch
 from textlstm.text.encoding import Encoded, encode
-from textlstm.text.folds import with_own_fold
-from textlstm.text.named_data import keys_of
-from textlstm.text.running_text import RunningText
-from textlstm.text.splits import Split
+from textlstm.training.further_texts import texts_of_objectives
 from textlstm.training.objectives import Batch
 from textlstm.training.preparation import Prepared
-from textlstm.training.transfer_set import held_out_splits
 
 
 class UnlabeledRows:
@@ -71,23 +66,12 @@ def load_unlabeled(recipe: Recipe, prepared: Prepared) -> UnlabeledRows | None:
         DataError: the texts cannot be read, or all of them are held out.
     """
     part = recipe.objectives
-    if part.unlabeled is None:
+    texts = texts_of_objectives(recipe, prepared.data, prepared.rows)
+    if part.unlabeled is None or texts is None:
         return None
-    own = recipe.data.model_dump(include={"text_columns", "encoding", "on_bad_rows"})
-    data = DataSection(source=part.unlabeled, **own)
-    held_out = keys_of(_held_out(recipe, prepared))
-    texts = RunningText(data, limit=part.unlabeled_rows, held_out=held_out, columns_known=False)
     rows = [text for batch in texts.batches() for text in batch]
     encoded = encode(prepared.tokenizer, rows, max_length=recipe.tokenizer.max_length)
     pad_id = prepared.tokenizer.pad_token_id
     return UnlabeledRows(
         encoded, pad_id=pad_id, rows=part.unlabeled_batch, source=part.unlabeled, left_out=texts.left_out
     )
-
-
-def _held_out(recipe: Recipe, prepared: Prepared) -> list[Split]:
-    """List the splits that nothing may be learned from; a fold too that is not scored, as in a search for settings."""
-    data, test = prepared.data, prepared.data.splits.get("test")
-    if prepared.rows.test is None and (test is None or test.labels is None):
-        data = with_own_fold(recipe.data, data)
-    return held_out_splits(data, prepared.rows)
