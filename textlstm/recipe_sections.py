@@ -46,7 +46,7 @@ class DataSection(Section):
     exclude: Annotated[list[str], Field(min_length=1)] | None = Field(
         None,
         description="recipes by name, or data whose held-out texts are left out of this data (all texts where there is"
-        " no test split): for teachers and language models that serve it",
+        " no labeled test split): for teachers and language models that serve it",
     )
     on_bad_rows: Literal["error", "drop"] = Field(
         "error", description="rows without text or label: stop, or drop and count"

@@ -10,10 +10,11 @@ from textlstm.errors import DataError
 from textlstm.recipe import validate
 from textlstm.recipe_files import load_recipe
 from textlstm.recipe_sections import DataSection
+from textlstm.text.datasets import load_data
 from textlstm.text.folds import with_fold
 from textlstm.text.named_data import excluded_splits, keys_of, load_named
 from textlstm.text.overlap import text_keys
-from textlstm.text.protocol import load_recipe_data
+from textlstm.text.protocol import load_recipe_data, with_test_split
 from textlstm.text.running_text import RunningText
 from textlstm.text.text_record import TEXTS_FILE, TextRecord, read_record
 
@@ -47,6 +48,23 @@ def test_held_out_texts_of_other_data_are_left_out_of_what_is_learned_from(tmp_p
     assert plain.splits["train"].text_list() == ["sun and moon", "a star", "A Star!", "rain"]
     with pytest.raises(DataError, match="All 6 training rows"):
         load_named(DataSection(source=source, exclude=[source]))
+
+
+def test_training_rows_out_of_which_a_test_split_is_held_are_protected(tmp_path):
+    other = tmp_path / "other"
+    write(other / "train.csv", [(f"text {row}", "ab"[row % 2]) for row in range(30)])
+    write(other / "validation.csv", [("hail", "a"), ("ice", "b")])
+    parted = with_test_split(load_data(str(other)))
+    assert np.isin(keys_of([parted.splits["test"]]), keys_of(excluded_splits([str(other)]))).all()
+    for secret in ("text\nfog\n", "text,label\nfog,\n"):  # nothing is scored on it, so a grid holds out another
+        (other / "test.csv").write_text(secret)
+        assert sorted(map(len, excluded_splits([str(other)]))) == [1, 2, 30]
+    write(other / "test.csv", [("fog", "b")])
+    assert sorted(map(len, excluded_splits([str(other)]))) == [1, 2]
+    (other / "train.csv").write_text("text,b,c\nsnow,sun,x\nrain,fog,y\n")  # which column is the label cannot be told
+    (other / "test.csv").write_text("text,b,c\nstar,moon,x\n")
+    (other / "validation.csv").unlink()
+    assert [len(split) for split in excluded_splits([str(other)])] == [1]
 
 
 def test_one_name_is_a_list_and_a_recipe_reads_its_data_by_the_key(tmp_path):

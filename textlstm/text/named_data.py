@@ -6,19 +6,22 @@ sentences are in MR. `data.exclude` names the other one, and its held-out texts 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from textlstm.errors import DataError
 from textlstm.recipe_files import load_recipe, shipped_recipes
 from textlstm.recipe_sections import DataSection
-from textlstm.text.columns import Columns, choose_text_columns, is_blank, texts_of
+from textlstm.text.columns import Columns, choose_columns, choose_text_columns, is_blank, texts_of
 from textlstm.text.datasets import TextData, data_fingerprint, load_data
 from textlstm.text.folds import pooled
+from textlstm.text.labels import read_labels
 from textlstm.text.overlap import exclude_shared, text_keys
 from textlstm.text.sources import find_splits
 from textlstm.text.splits import Split
+from textlstm.text.tables import RawSplit
 
 
 def load_named(part: DataSection, *, source: object | None = None) -> TextData:
@@ -67,8 +70,8 @@ def excluded_splits(names: Sequence[str]) -> list[Split]:
         names: of shipped recipes, which say how their data is split, or of data, whose labels are not looked at.
 
     Returns:
-        All splits but the training rows; the training rows too of data that has nothing else, whose folds are all
-        scored in a cross-validation.
+        All splits but the training rows; the training rows too of data without a labeled test split, which a grid holds
+        out of them, or scores fold by fold.
 
     Raises:
         DataError: one cannot be read.
@@ -77,22 +80,36 @@ def excluded_splits(names: Sequence[str]) -> list[Split]:
     for name in names:
         if name in shipped_recipes():
             splits = load_named(load_recipe(name).data.model_copy(update={"exclude": None})).splits
+            scored = "test" in splits and splits["test"].labels is not None
         else:
-            splits = _texts_by_split(name)
-        held_out = [split for split_name, split in splits.items() if split_name != "train"]
-        found += held_out or list(splits.values())
+            splits, scored = _texts_by_split(name)
+        found += [split for split_name, split in splits.items() if split_name != "train" or not scored]
     return found
 
 
-def _texts_by_split(source: str) -> dict[str, Split]:
-    """Read texts alone, of whatever has a text column."""
+def _texts_by_split(source: str) -> tuple[dict[str, Split], bool]:
+    """Read texts alone, of whatever has a text column; and tell whether a test split has labels."""
     raws = find_splits(source, name=None, revision=None, mirror=None, encoding=None, drop_bad_rows=True, notes=[])
     splits = {}
     for name, raw in raws.items():
         texts = texts_of(raw, Columns(choose_text_columns(raw, text_columns=None), ""))
         kept = np.flatnonzero(~np.asarray(is_blank(texts).to_numpy(zero_copy_only=False), dtype=bool))
         splits[name] = Split(texts, None, raw.rows).take(kept)
-    return splits
+    return splits, _has_labeled_test(raws)
+
+
+def _has_labeled_test(raws: Mapping[str, RawSplit]) -> bool:
+    """Tell whether there is a test split with labels, by the columns of the training split."""
+    if "test" not in raws:
+        return False
+    if "train" not in raws:
+        return True
+    try:
+        label = choose_columns(raws["train"], text_columns=None, label_column=None).label
+        known = label in raws["test"].table.column_names
+        return known and not read_labels(raws["test"], label, separator=None).missing.all()
+    except DataError:  # columns that need names: a test split that lacks none of them has labels
+        return set(raws["train"].table.column_names) <= set(raws["test"].table.column_names)
 
 
 def keys_of(splits: Sequence[Split]) -> np.ndarray:
