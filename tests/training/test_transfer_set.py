@@ -5,13 +5,19 @@ from itertools import product
 import numpy as np
 import pyarrow as pa
 import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
+from textlstm.text.augmentation import MASK
 from textlstm.text.datasets import load_data
 from textlstm.text.overlap import text_keys
+from textlstm.text.tokenization import save_tokenizer, train_tokenizer
 from textlstm.training import teachers
 from textlstm.training.finetuning import train_into
 from textlstm.training.further_texts import held_out_splits
 from textlstm.training.preparation import prepare
+from textlstm.training.teacher_models import mask_word
+from textlstm.training.transfer_set import collect_texts
 
 
 def further_texts(prepared):
@@ -162,3 +168,59 @@ def test_a_teacher_that_is_worse_than_guessing_is_told(tiny_recipe, tiny_data, t
     ]
     assert all("right on" in note for note in notes)
     assert ["likely of another task" in note for note in notes] == [False, True]
+
+
+def bert_tokens(folder, *, mask):
+    """A tokenizer that deletes U+FFFD, as BERT's does."""
+    words = ["[PAD]", "[UNK]", "good", "bad", "[MASK]"]
+    backend = Tokenizer(models.WordPiece({word: place for place, word in enumerate(words)}, unk_token="[UNK]"))
+    backend.normalizer, backend.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    named = {"mask_token": "[MASK]"} if mask else {}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]", **named)
+    tokenizer.save_pretrained(folder)
+
+
+MASKING = {"augmentation.copies": 2, "augmentation.rules": ["masking"], "augmentation.strength": 0.3}
+
+
+@pytest.mark.parametrize("mask", [True, False])
+def test_teacher_and_student_are_asked_about_the_same_masked_text(
+    tiny_recipe, tiny_data, make_classifier, tmp_path, mask
+):
+    folder = make_classifier(["neg", "pos"])
+    bert_tokens(folder, mask=mask)
+    bert_tokens(tmp_path, mask=False)
+    reads = {"tokenizer": {"kind": "pretrained", "source": str(tmp_path)}}
+    prepared = prepare(tiny_recipe({**MASKING, **reads, "distillation.teacher": str(folder)}), tiny_data)
+    copies = collect_texts(tiny_recipe(MASKING), tiny_data, prepared.rows).copies.texts
+    assert copies and all(MASK in text for text in copies)
+    (teacher,) = teachers.load_teachers(
+        tiny_recipe({"distillation.teacher": str(folder)}), tiny_data, prepared.rows.train
+    )
+    asked = teacher.answer([text.replace(MASK, "[MASK]" if mask else "[UNK]") for text in copies])
+    asked -= asked.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(prepared.transfer.logits[len(prepared.rows.train) :], asked, atol=1e-5)
+    for text, ids in zip(copies, prepared.transfer.encoded, strict=True):
+        known = [{"good": 2, "bad": 3}.get(word, 1) for word in text.split()]
+        assert ids.tolist() == known
+
+
+def test_an_own_teacher_reads_masks_as_unknown_words_too(tiny_recipe, tiny_data, tmp_path):
+    bert_tokens(tmp_path / "tokens", mask=False)
+    reads = {"tokenizer": {"kind": "pretrained", "source": str(tmp_path / "tokens")}, "training.epochs": 1}
+    train_into(tmp_path / "own", tiny_recipe(reads), tiny_data)
+    taught = tiny_recipe({**MASKING, "distillation.teacher": str(tmp_path / "own")})
+    prepared = prepare(taught, tiny_data)
+    copies = collect_texts(taught, tiny_data, prepared.rows).copies.texts
+    (teacher,) = teachers.load_teachers(taught, tiny_data, prepared.rows.train)
+    asked = teacher.answer([text.replace(MASK, "unheardof") for text in copies])
+    asked -= asked.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(prepared.transfer.logits[len(prepared.rows.train) :], asked, atol=1e-5)
+    bare = teacher.answer(copies)  # without the masked words
+    assert np.abs(asked - bare + bare.mean(axis=1, keepdims=True)).max() > 1e-4
+
+
+def test_a_table_of_embeddings_leaves_masks_out_and_what_reads_them_is_told_nothing(encoder, tmp_path):
+    assert mask_word(encoder, "encoder") == MASK
+    save_tokenizer(train_tokenizer(["good film"] * 2), tmp_path)
+    assert mask_word(tmp_path, "textlstm") == MASK

@@ -112,10 +112,29 @@ def encode_frozen(
     Raises:
         ModelError: the folder is incomplete or of another kind.
     """
-    static = next((inner for name in _INNER_FOLDERS if (inner := folder / name) and _is_static(inner)), None)
+    static = _static_folder(folder)
     if static is not None:
         return _mean_of_rows(static, texts, max_length=max_length, normalize=_normalizes(folder))
     return _mean_of_states(folder, texts, max_length=max_length, threads=threads, device=device)
+
+
+def is_static(folder: Path) -> bool:
+    """Say whether an encoder is a table of embeddings, whose unknown tokens do not count.
+
+    Args:
+        folder: from `find_encoder`.
+
+    Returns:
+        Whether there is no network.
+
+    Raises:
+        ModelError: the weights are damaged.
+    """
+    return _static_folder(folder) is not None
+
+
+def _static_folder(folder: Path) -> Path | None:
+    return next((inner for name in _INNER_FOLDERS if (inner := folder / name) and _is_static(inner)), None)
 
 
 def _weights(folder: Path) -> list[Path]:

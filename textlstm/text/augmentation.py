@@ -36,7 +36,8 @@ from textlstm.text.splits import Split
 from textlstm.text.word_pipeline import SPACELESS
 
 MASK = "\ufffd"
-"""Stands for a masked word: the character for what could not be read, which no vocabulary of words has."""
+"""Stands for a masked word: the character for what could not be read, which no vocabulary of words has; where a
+tokenizer would delete it, or read its bytes, `masked_texts` sees to it."""
 
 _UNIT = re.compile(rf"[{SPACELESS}]|[^\s{SPACELESS}]+")
 _SPACELESS = re.compile(rf"[{SPACELESS}]")

@@ -11,6 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textlstm.errors import ModelError, first_line
+from textlstm.inference.frozen_encoder import is_static
+from textlstm.text.augmentation import MASK
+from textlstm.text.masked_texts import MARK, reads_masks, teach_mark
+from textlstm.text.reused_tokenizer import load_tokenizer
 
 Floats = NDArray[np.float32]
 Kind = Literal["textlstm", "classifier", "encoder"]
@@ -50,6 +54,39 @@ def kind_of(folder: Path) -> Kind:
     return "classifier" if any(str(one).endswith("ForSequenceClassification") for one in named) else "encoder"
 
 
+def mask_word(folder: Path, kind: Kind) -> str:
+    """Say what stands for a masked word in a text that a teacher is asked about.
+
+    Args:
+        folder: of the teacher.
+        kind: what it is.
+
+    Returns:
+        Of models of transformers the mask token, or else the unknown token; of own models what they read as unknown.
+        A tokenizer without either, and a table of embeddings, whose unknown words do not count, get MASK itself.
+
+    Raises:
+        ModelError: the tokenizer cannot be loaded.
+    """
+    if kind == "encoder" and is_static(folder):
+        return MASK
+    if kind == "textlstm":
+        own = load_tokenizer(folder, max_length=MOST_TOKENS)
+        assert own.unk_token_id is not None  # noqa: S101 - `load_tokenizer` sees to it
+        return MASK if reads_masks(own.backend_tokenizer, own.unk_token_id) else MARK
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # a stranger's files make the libraries raise anything, bare exceptions too
+        raise ModelError(
+            f"{folder} should hold a tokenizer that transformers can load and does not ({first_line(error)}); name"
+            " another teacher."
+        ) from error
+    unknown = tokenizer.unk_token if tokenizer.unk_token != tokenizer.eos_token else None  # of decoders: the end
+    return str(tokenizer.mask_token or unknown or MASK)
+
+
 def load_own(folder: Path, threads: int, device: str) -> Opened:
     """Load a model of this package.
 
@@ -66,12 +103,15 @@ def load_own(folder: Path, threads: int, device: str) -> Opened:
     from textlstm.inference.predictor import Predictor
 
     predictor = Predictor.load(folder, backend="torch", device=device, calibrated=False)
+    backend, unk = predictor.classifier.backend, predictor.classifier.unk_id
+    reader = None if reads_masks(backend, unk) else teach_mark(backend, unk)
 
     def ask(texts: list[str]) -> Floats:
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
-            return predictor.logits_of(predictor.encode(texts))
+            encoded = predictor.encode(texts)
+            return predictor.logits_of(encoded if reader is None else reader.read(encoded))
         finally:
             torch.set_num_threads(before)
 

@@ -18,15 +18,17 @@ from numpy.typing import NDArray
 from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
 from textlstm.recipe import Recipe
-from textlstm.text.augmentation import Augmenter, Copies, copies_for, strength_for
+from textlstm.text.augmentation import MASK, Augmenter, Copies, copies_for, strength_for
 from textlstm.text.datasets import TextData
-from textlstm.text.encoding import Encoded, encode
+from textlstm.text.encoding import Encoded
+from textlstm.text.masked_texts import encode_masked
 from textlstm.text.neighbors import find_neighbors
 from textlstm.text.overlap import text_keys
 from textlstm.text.protocol import UsedRows
 from textlstm.text.splits import Split
 from textlstm.text.streams import stream
 from textlstm.training.further_texts import held_out_splits, taught_texts
+from textlstm.training.teacher_models import mask_word
 from textlstm.training.teachers import ensemble_logits, load_teachers
 
 
@@ -117,19 +119,32 @@ def make_transfer_set(
     notes, digest, logits = list(further.notes), "", None
     owners = np.concatenate([copies.owners, np.full(len(others), -1, dtype=np.int64)])
     labeled = np.concatenate([copies.labeled, np.zeros(len(others), dtype=bool)])
+    own = rows.train.text_list()
+    masked = np.array([MASK in text for text in copies.texts] + [False] * len(others), dtype=bool)
+    for place in np.flatnonzero(masked).tolist():
+        masked[place] = MASK not in own[owners[place]]  # where it stands for what could not be read, it stays
     if recipe.distillation.teacher is not None:
-        own = rows.train.text_list()
         teachers = load_teachers(recipe, data, rows.train)
         places = np.concatenate([np.arange(len(own)), owners])
-        parts = [teacher.logits([*own, *texts], places) for teacher in teachers]
+        words = [mask_word(teacher.folder, teacher.kind) if masked.any() else MASK for teacher in teachers]
+        parts = [
+            teacher.logits([*own, *_with_masks_as(word, texts, masked)], places)
+            for teacher, word in zip(teachers, words, strict=True)
+        ]
         logits = ensemble_logits(parts, multi_label=data.multi_label)
         content = hashlib.sha256("".join(teacher.digest for teacher in teachers).encode())
         content.update("\0".join(others).encode("utf-8", "surrogatepass"))
+        content.update("".join(word for word in words if word != MASK).encode())  # once it was MASK for all
         digest = content.hexdigest()[:16]
         notes += [note for teacher in teachers for note in teacher.notes]
         notes += _agreement(logits[: len(own)], rows.train)
-    encoded = encode(tokenizer, texts, max_length=recipe.tokenizer.max_length)
+    encoded = encode_masked(tokenizer, texts, masked, max_length=recipe.tokenizer.max_length)
     return TransferSet(encoded, owners, labeled, logits, digest, notes)
+
+
+def _with_masks_as(word: str, texts: list[str], masked: NDArray[np.bool_]) -> list[str]:
+    """Write another word for masked ones."""
+    return [text.replace(MASK, word) if inside else text for text, inside in zip(texts, masked.tolist(), strict=True)]
 
 
 def _copies(recipe: Recipe, data: TextData, rows: UsedRows, held_out: list[Split]) -> Copies:
