@@ -15,6 +15,7 @@ from textlstm.recipe import validate
 from textlstm.text.running_text import RunningText
 from textlstm.text.token_stream import write_stream
 from textlstm.training.pretraining_keys import refuse_unread
+from textlstm.training.pretraining_state import read_state, write_state
 from textlstm.training.sampled_softmax import WordSampler, sampled_softmax_loss
 
 ORDER = "one two three four five six seven eight nine ten eleven twelve".split()
@@ -97,6 +98,24 @@ def test_a_run_interrupted_anywhere_ends_like_an_undisturbed_one(schedule, text,
     assert (again.history, again.perplexity) == (result.history, result.perplexity)
     ours, theirs = weights_of(tmp_path / "e"), weights_of(reference)
     assert [name for name in theirs if not torch.equal(ours[name], theirs[name])] == []
+
+
+@pytest.mark.parametrize("kind", ["cuda", "mps"])
+def test_a_checkpoint_holds_the_generator_of_the_device_that_dropout_draws_from(kind, tmp_path, monkeypatch):
+    """Played on the CPU: the generator alone is the device's, and it is a fake."""
+    model, drawn = torch.nn.Linear(2, 2), torch.arange(16, dtype=torch.uint8)
+    optimizer, restored = torch.optim.Adam(model.parameters()), []
+    monkeypatch.setattr(getattr(torch, kind), "get_rng_state", lambda *device: drawn)
+    monkeypatch.setattr(getattr(torch, kind), "set_rng_state", lambda state, *device: restored.append(state))
+    parts = {"model": model, "optimizer": optimizer, "means": []}
+    write_state(tmp_path / "checkpoint-1", states=[None], own={"step": 1}, device=torch.device(kind), **parts)
+    for device in (kind, "cpu"):
+        own, _ = read_state(tmp_path / "checkpoint-1", device=torch.device(device), **parts)
+    assert own["step"] == 1
+    assert len(restored) == 1 and torch.equal(restored[0], drawn)
+    write_state(tmp_path / "checkpoint-2", states=[None], own={}, device=torch.device("cpu"), **parts)
+    read_state(tmp_path / "checkpoint-2", device=torch.device(kind), **parts)
+    assert len(restored) == 1  # of a checkpoint without one, as earlier versions wrote
 
 
 def test_checkpoints_of_another_text_and_finished_encoders_are_refused(text, undisturbed, tmp_path, monkeypatch):

@@ -245,6 +245,7 @@ class PretrainingRun:
             optimizer=self.optimizer,
             states=self.states,
             means=self.average.mean if self.average is not None else [],
+            device=self.device,
             own={
                 "step": self.step,
                 "tokens": self.tokens,
@@ -263,7 +264,9 @@ class PretrainingRun:
             checkpoint: one that `save` wrote.
         """
         means = self.average.mean if self.average is not None else []
-        own, self.states = read_state(checkpoint, model=self.model, optimizer=self.optimizer, means=means)
+        own, self.states = read_state(
+            checkpoint, model=self.model, optimizer=self.optimizer, means=means, device=self.device
+        )
         self.step, self.tokens, self.seconds = own["step"], own["tokens"], own["seconds"]
         self.loss_sum, self.losses_since = own["loss_sum"], own["losses_since"]
         self.history = [PretrainingRecord.model_validate(record) for record in own["history"]]

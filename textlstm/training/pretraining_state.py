@@ -1,4 +1,4 @@
-"""Checkpoints of pretraining: weights, moments, carried states and the random stream as safetensors, the rest as JSON.
+"""Checkpoints of pretraining: weights, moments, carried states and random streams as safetensors, the rest as JSON.
 
 The Trainer's own checkpoints pickle the optimizer; these do not.
 """
@@ -28,6 +28,7 @@ def write_state(
     states: list[list[State] | None],
     means: list[Tensor],
     own: dict[str, Any],
+    device: torch.device,
 ) -> None:
     """Write a checkpoint, and remove older ones beside it.
 
@@ -38,6 +39,7 @@ def write_state(
         states: carried from window to window, by direction and layer.
         means: running mean of the weights.
         own: what JSON can hold.
+        device: of the run; dropout draws from its generator, other draws from the CPU's.
     """
     tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, parameter in enumerate(_parameters(optimizer)):
@@ -47,6 +49,10 @@ def write_state(
             tensors |= {f"state.{direction}.{layer}.hidden": hidden, f"state.{direction}.{layer}.cell": cell}
     tensors |= {f"mean.{index:04d}": value for index, value in enumerate(means)}
     tensors["random"] = torch.get_rng_state()
+    if device.type == "cuda":
+        tensors["random.cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        tensors["random.mps"] = torch.mps.get_rng_state()
     folder.mkdir(parents=True, exist_ok=True)
     save_file({name: value.detach().clone().contiguous() for name, value in tensors.items()}, folder / TENSORS_FILE)
     # By rename, and last: a checkpoint that has this file is whole, as long as the digests in it hold.
@@ -57,7 +63,7 @@ def write_state(
 
 
 def read_state(
-    folder: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer, means: list[Tensor]
+    folder: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer, means: list[Tensor], device: torch.device
 ) -> tuple[dict[str, Any], list[list[State] | None]]:
     """Take up a checkpoint.
 
@@ -66,6 +72,7 @@ def read_state(
         model: gets its weights.
         optimizer: gets its moments.
         means: get the running mean of the weights.
+        device: of the run; its generator goes on where it was, if the checkpoint was written on such a device.
 
     Returns:
         What JSON held, and the carried states by direction and layer.
@@ -81,15 +88,20 @@ def read_state(
     for index, mean in enumerate(means):
         mean.copy_(tensors[f"mean.{index:04d}"])
     states: list[list[State] | None] = []
-    device = next(model.parameters()).device
+    place = next(model.parameters()).device
     while f"state.{len(states)}.0.hidden" in tensors:
         direction = len(states)
         layers: list[State] = []
         while f"state.{direction}.{len(layers)}.hidden" in tensors:
             start = f"state.{direction}.{len(layers)}"
-            layers.append((tensors[f"{start}.hidden"].to(device), tensors[f"{start}.cell"].to(device)))
+            layers.append((tensors[f"{start}.hidden"].to(place), tensors[f"{start}.cell"].to(place)))
         states.append(layers)
     torch.set_rng_state(tensors["random"])
+    drawn = tensors.get(f"random.{device.type}")  # none in checkpoints of earlier versions
+    if drawn is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(drawn, device)
+    elif drawn is not None:
+        torch.mps.set_rng_state(drawn)
     return own, states
 
 
