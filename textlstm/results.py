@@ -104,6 +104,8 @@ class DataUse(_Record):
         further_rows: changed copies and texts without labels that were learned from beside the training rows.
         teacher: hash over the teachers and the texts without labels; None without any.
         encoder: hash over the weights that the stack started from; None for a random start.
+        teachers: hash over the content of each teacher; none in runs of versions that did not note it.
+        neighbors: hash over the content of the vectors by which copies of texts were made; None without any.
     """
 
     source: str
@@ -117,6 +119,8 @@ class DataUse(_Record):
     further_rows: int = 0
     teacher: str | None = None
     encoder: str | None = None
+    teachers: list[str] = []
+    neighbors: str | None = None
 
 
 class Cost(_Record):

@@ -65,6 +65,20 @@ def test_a_finished_lesson_is_kept_and_a_cut_off_one_goes_on(lesson, fail, succe
     assert [pupil["metrics"] for pupil in shown["pupils"]] == [pupil["metrics"] for pupil in kept["pupils"]]
     (half / "lesson.json").unlink()
     assert "other settings or data (" in fail(2, *again, "--layers", "2")
+    written = json.loads((half / "result.json").read_text())
+    for changes, words in (
+        (
+            {"teachers": ["0" * 16]},
+            f"another teacher: {written['settings']['distillation']['teacher'][0]} had the content",
+        ),
+        (
+            {"teachers": [], "teacher": "0" * 16},
+            "another teacher, or other texts without labels",
+        ),  # of a former version
+    ):
+        other = {**written, "data": {**written["data"], **changes}}
+        (half / "result.json").write_text(json.dumps(other))
+        assert f"holds a finished model that learned from {words}" in " ".join(fail(2, *again).split())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A folder of runs: whole or not there, kept when finished, refused when it is of something else."""
 
 import json
+import shutil
 
 import pytest
 
@@ -10,6 +11,7 @@ from textlstm.inference.model_files import weights_digest
 from textlstm.recipe_files import load_recipe
 from textlstm.results import RESULT_FILE, read_predictions, read_run, write_run
 from textlstm.text.vectors import source_digest
+from textlstm.training.same_models import teacher_content
 
 
 def written(folder, recipe, make_run, make_predictions, **options):
@@ -118,6 +120,43 @@ def test_other_vectors_are_refused_and_absent_ones_are_not_missed(tmp_path, tiny
     with pytest.raises(RunFolderError, match=rf"from other vectors: .*words\.vec had the content {run.data.vectors}"):
         finished_run(tmp_path / "run", recipe, **same)
     assert finished_run(tmp_path / "run", recipe) == run  # nothing is compared where the data is not known
+    path.unlink()
+    assert finished_run(tmp_path / "run", recipe, **same) == run
+
+
+def test_another_teacher_is_refused_and_scores_beside_it_do_not_count(
+    tmp_path, tiny_recipe, make_run, make_predictions
+):
+    folder = tmp_path / "teacher"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "textlstm"}')
+    (folder / "model.safetensors").write_bytes(b"weights")
+    recipe = tiny_recipe({"distillation.teacher": str(folder)})
+    run = with_use(make_run(recipe), teachers=[teacher_content(folder)])
+    write_run(tmp_path / "run", run, make_predictions(), recipe.to_yaml())
+    same = {"data_fingerprint": run.data.fingerprint}
+    (folder / "calibration.json").write_text("{}")
+    assert finished_run(tmp_path / "run", recipe, **same) == run
+    (folder / "model.safetensors").write_bytes(b"others")
+    with pytest.raises(RunFolderError, match=rf"another teacher: .*teacher had the content {run.data.teachers[0]} and"):
+        finished_run(tmp_path / "run", recipe, **same)
+    assert finished_run(tmp_path / "run", recipe) == run
+    shutil.rmtree(folder)
+    assert finished_run(tmp_path / "run", recipe, **same) == run
+
+
+def test_other_vectors_of_neighbors_are_refused(tmp_path, tiny_recipe, make_run, make_predictions):
+    path = tmp_path / "words.vec"
+    path.write_text("good 1 2\nbad 3 4\n")
+    rules = {"augmentation.rules": ["neighbors"], "augmentation.copies": 1}
+    recipe = tiny_recipe({"augmentation.vectors": str(path), **rules})
+    run = with_use(make_run(recipe), neighbors=source_digest(str(path)))
+    write_run(tmp_path / "run", run, make_predictions(), recipe.to_yaml())
+    same = {"data_fingerprint": run.data.fingerprint}
+    assert finished_run(tmp_path / "run", recipe, **same) == run
+    path.write_text("good 1 2\nbad 3 5\n")
+    with pytest.raises(RunFolderError, match=rf"other vectors of neighbors: .* had the content {run.data.neighbors}"):
+        finished_run(tmp_path / "run", recipe, **same)
     path.unlink()
     assert finished_run(tmp_path / "run", recipe, **same) == run
 

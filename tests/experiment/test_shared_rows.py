@@ -140,7 +140,8 @@ def test_further_rows_are_shared_too(tmp_path, tiny_recipe, tiny_data, taught):
         assert np.array_equal(getattr(mine, field), getattr(its, field))
     assert (mine.logits is None) == (not taught)
     assert not taught or np.array_equal(mine.logits, its.logits)
-    assert (mine.digest, mine.notes) == (its.digest, its.notes)
+    assert (mine.digest, mine.notes, mine.copies) == (its.digest, its.notes, its.copies)
+    assert len(mine.teachers) == taught and (mine.teachers, mine.neighbors) == (its.teachers, its.neighbors)
     assert ours.fingerprint == theirs.fingerprint
     assert all(np.array_equal(one, other) for one, other in zip(ours.learned[1:], theirs.learned[1:], strict=True))
 

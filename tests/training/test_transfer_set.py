@@ -12,6 +12,7 @@ from textlstm.text.augmentation import MASK
 from textlstm.text.datasets import load_data
 from textlstm.text.overlap import text_keys
 from textlstm.text.tokenization import save_tokenizer, train_tokenizer
+from textlstm.text.vectors import source_digest
 from textlstm.training import teachers
 from textlstm.training.finetuning import train_into
 from textlstm.training.further_texts import held_out_splits
@@ -35,6 +36,20 @@ def prepared_equal(one, other):
     assert mine.digest == its.digest and mine.notes == its.notes
     assert (mine.logits is None) == (its.logits is None)
     assert mine.logits is None or np.array_equal(mine.logits, its.logits)
+
+
+def test_copies_by_other_vectors_are_other_content(tiny_recipe, tiny_data, tmp_path):
+    path = tmp_path / "words.vec"
+    words = sorted({word for text in tiny_data.splits["train"].text_list() for word in text.split()})
+    changes = {"augmentation.copies": 1, "augmentation.rules": ["insertion"], "augmentation.vectors": str(path)}
+    found = []
+    for order in (words, words[::2] + words[1::2]):  # neighbors stand beside each other on a quarter of a circle
+        angles = np.linspace(0, np.pi / 2, len(order))
+        rows = zip(order, np.cos(angles), np.sin(angles), strict=True)
+        path.write_text("".join(f"{word} {x:.4f} {y:.4f}\n" for word, x, y in rows))
+        found.append(prepare(tiny_recipe(changes), tiny_data))
+        assert found[-1].transfer.neighbors == source_digest(str(path))
+    assert found[0].fingerprint != found[1].fingerprint  # so that no checkpoint of the one goes on as the other
 
 
 def test_without_copies_and_teacher_there_are_none(tiny_recipe, tiny_data):

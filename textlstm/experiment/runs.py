@@ -18,6 +18,7 @@ from textlstm.inference.model_files import weights_digest
 from textlstm.recipe import Recipe, changed_keys, validate
 from textlstm.results import RESULT_FILE, Run, read_run
 from textlstm.text.vectors import source_digest
+from textlstm.training.same_models import changed_model
 
 
 def finished_run(folder: Path, recipe: Recipe, *, data_fingerprint: str | None = None) -> Run | None:
@@ -32,7 +33,9 @@ def finished_run(folder: Path, recipe: Recipe, *, data_fingerprint: str | None =
         The stored run, or None when the cell is still to be run.
 
     Raises:
-        RunFolderError: the folder holds a run with other settings or of other data; the changed keys are named.
+        ModelError: a teacher is damaged.
+        RunFolderError: the folder holds a run with other settings, of other data, or from other models; what changed is
+            named.
     """
     if not (folder / RESULT_FILE).exists():
         return None
@@ -52,6 +55,8 @@ def finished_run(folder: Path, recipe: Recipe, *, data_fingerprint: str | None =
         _check_vectors(run, recipe, folder)
     if data_fingerprint is not None and run.data.encoder is not None:
         _check_encoder(run, recipe, folder)
+    if data_fingerprint is not None and (changed := changed_model(run, recipe)) is not None:
+        raise RunFolderError(f"{folder} holds a run from {changed}; give another --out, or move the old folder away.")
     return run
 
 

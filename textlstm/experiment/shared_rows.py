@@ -209,6 +209,9 @@ def _write_prepared(prepared: Prepared, folder: Path) -> None:
         facts["transfer"] = {
             "digest": transfer.digest,
             "notes": transfer.notes,
+            "copies": transfer.copies,
+            "teachers": transfer.teachers,
+            "neighbors": transfer.neighbors,
             "cut_rows": encoded.cut_rows.tolist(),
         }
     (folder / _FACTS_FILE).write_text(json.dumps(facts), "utf-8")

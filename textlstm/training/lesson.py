@@ -33,6 +33,7 @@ from textlstm.text.splits import Split
 from textlstm.training.evaluation import evaluate_predictions
 from textlstm.training.finetuning import Listener, train_into
 from textlstm.training.preparation import Prepared, prepare
+from textlstm.training.same_models import changed_model
 from textlstm.training.teachers import Teacher, ensemble_logits, load_teachers
 
 ALONE_FOLDER = "alone"
@@ -190,6 +191,14 @@ def _trained(folder: Path, recipe: Recipe, data: TextData, prepared: Prepared | 
         raise RunFolderError(
             f"{folder} holds a finished model with other settings or data ({changes}); give another folder, or remove"
             " it."
+        )
+    changed = changed_model(run, recipe)
+    taught_by = prepared.transfer.digest if prepared is not None and prepared.transfer is not None else None
+    if changed is None and taught_by is not None and run.data.teacher != taught_by:
+        changed = "another teacher, or other texts without labels"
+    if changed is not None:
+        raise RunFolderError(
+            f"{folder} holds a finished model that learned from {changed}; give another folder, or remove it."
         )
     return run
 

@@ -50,12 +50,14 @@ class Prepared:
 
     @property
     def fingerprint(self) -> str:
-        """Of the data, and of pretrained vectors and teachers where there are any."""
+        """Of the data, and of pretrained vectors, teachers and changed copies where there are any."""
         parts = [self.data.fingerprint]
         if self.vectors is not None:
             parts.append(self.vectors.digest)
         if self.transfer is not None and self.transfer.digest:
             parts.append(self.transfer.digest)
+        if self.transfer is not None and self.transfer.copies:
+            parts.append(self.transfer.copies)
         return "+".join(parts)
 
     @property

@@ -122,6 +122,8 @@ def collect(
         further_rows=len(transfer.owners) if transfer is not None else 0,
         teacher=(transfer.digest or None) if transfer is not None else None,
         encoder=encoder.digest if encoder is not None else None,
+        teachers=transfer.teachers if transfer is not None else [],
+        neighbors=transfer.neighbors if transfer is not None else None,
     )
     run = Run(
         name=recipe.name,

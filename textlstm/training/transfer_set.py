@@ -27,7 +27,9 @@ from textlstm.text.overlap import text_keys
 from textlstm.text.protocol import UsedRows
 from textlstm.text.splits import Split
 from textlstm.text.streams import stream
+from textlstm.text.vectors import source_digest
 from textlstm.training.further_texts import held_out_splits, taught_texts
+from textlstm.training.same_models import teacher_content
 from textlstm.training.teacher_models import mask_word
 from textlstm.training.teachers import ensemble_logits, load_teachers
 
@@ -43,6 +45,9 @@ class TransferSet:
         logits: (training + further, classes) float32 of the teachers; None without any.
         digest: hash of the teachers and of the texts without labels; empty where there is neither.
         notes: what there is, and what was left out.
+        copies: hash of the changed copies; empty without any.
+        teachers: hash of the content of each teacher.
+        neighbors: hash of the vectors by which copies were made; None without any.
     """
 
     encoded: Encoded
@@ -51,6 +56,9 @@ class TransferSet:
     logits: NDArray[np.float32] | None
     digest: str
     notes: list[str] = field(default_factory=list)
+    copies: str = ""
+    teachers: list[str] = field(default_factory=list)
+    neighbors: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +125,7 @@ def make_transfer_set(
     if not texts and recipe.distillation.teacher is None:
         return None
     notes, digest, logits = list(further.notes), "", None
+    contents: list[str] = []
     owners = np.concatenate([copies.owners, np.full(len(others), -1, dtype=np.int64)])
     labeled = np.concatenate([copies.labeled, np.zeros(len(others), dtype=bool)])
     own = rows.train.text_list()
@@ -136,10 +145,19 @@ def make_transfer_set(
         content.update("\0".join(others).encode("utf-8", "surrogatepass"))
         content.update("".join(word for word in words if word != MASK).encode())  # once it was MASK for all
         digest = content.hexdigest()[:16]
+        contents = [teacher_content(teacher.folder) for teacher in teachers]
         notes += [note for teacher in teachers for note in teacher.notes]
         notes += _agreement(logits[: len(own)], rows.train)
     encoded = encode_masked(tokenizer, texts, masked, max_length=recipe.tokenizer.max_length)
-    return TransferSet(encoded, owners, labeled, logits, digest, notes)
+    vectors = recipe.augmentation.vectors if recipe.augmentation.copies else None
+    neighbors = source_digest(vectors) if vectors is not None else None
+    made = _hash_of(copies.texts) if copies.texts else ""
+    return TransferSet(encoded, owners, labeled, logits, digest, notes, made, contents, neighbors)
+
+
+def _hash_of(texts: list[str]) -> str:
+    """Hash texts: 16 hexadecimal digits."""
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _with_masks_as(word: str, texts: list[str], masked: NDArray[np.bool_]) -> list[str]:
