@@ -160,3 +160,17 @@ def test_what_a_model_started_from_and_the_texts_beside_its_labels_count_as_read
         "from " + beside + ", which cannot be read again"
         in seen_before("Teacher t", tmp_path / "beside", tiny_recipe(), data)[0]
     )
+
+
+def test_rows_that_are_kept_out_to_be_scored_are_looked_at_too(tiny_recipe, planted, tmp_path):
+    texts, labels = planted(60, 0)
+    data = load_data((texts, labels))
+    pretrained(tmp_path / "all", write(tmp_path / "text.csv", texts, labels))
+    changes = {"transfer.encoder": str(tmp_path / "all")}
+    assert prepare(tiny_recipe(changes), data).rows.holdout is None
+    kept = tiny_recipe({"data.holdout": 0.25})
+    with pytest.raises(RecipeError, match=r"all should .* from \d+ of the \d+ texts that data.holdout keeps"):
+        prepare(kept.override(changes), data)
+    rest = prepare(kept, data).rows.train.text_list()
+    pretrained(tmp_path / "rest", write(tmp_path / "rest.csv", rest, labels[: len(rest)]))
+    assert prepare(kept.override({"transfer.encoder": str(tmp_path / "rest")}), data).rows.holdout is not None

@@ -13,6 +13,8 @@ from textlstm.results import RESULT_FILE, Run, read_run
 from textlstm.text.datasets import TextData
 from textlstm.text.folds import with_own_fold
 from textlstm.text.named_data import keys_of
+from textlstm.text.protocol import use_rows
+from textlstm.text.streams import stream
 from textlstm.text.text_record import read_record
 from textlstm.training.learned_texts import former_models, learned_texts, own_vectors
 from textlstm.training.teacher_models import kind_of
@@ -45,6 +47,7 @@ def _look(who: str, folder: Path, recipe: Recipe, data: TextData, *, after: tupl
     again = "; then train again what has learned from it" if after else ""
     if (read := read_record(folder)) is not None:
         _refuse_shared(who, read, data, mend=_mend("textlstm pretrain TEXT", recipe) + again)
+        _refuse_kept_out(who, read, recipe, data)
         return []
     if not (folder / RESULT_FILE).is_file():
         return [_untold(who, "it does not say what it has learned from")]
@@ -58,6 +61,7 @@ def _look(who: str, folder: Path, recipe: Recipe, data: TextData, *, after: tupl
     else:
         learned, lost = learned_texts(folder)
         _refuse_shared(who, learned, data, mend=_mend(f"textlstm train {run.data.source}", recipe) + again)
+        _refuse_kept_out(who, learned, recipe, data)
         notes += [
             f"{_small(who)}: it has learned from {source}, which cannot be read again here; `textlstm check"
             f" {recipe.data.source} --against {source}` tells whether held-out texts are in it"
@@ -169,4 +173,19 @@ def _refuse_shared(who: str, learned: np.ndarray, data: TextData, *, mend: str) 
         raise RecipeError(
             f"{who} should have learned from nothing that this run is scored on, and has learned from {shared:,} of its"
             f" {len(scored):,} test texts; train it again without them: {mend}."
+        )
+
+
+def _refuse_kept_out(who: str, learned: np.ndarray, recipe: Recipe, data: TextData) -> None:
+    """Stop where training rows that are kept out to be scored were learned from."""
+    part = recipe.data
+    if not part.holdout or not part.score_test:  # a search for settings, or for a depth, scores no final model
+        return
+    rows = use_rows(data, size=part.size, seed=stream(recipe.seed, "subset"), holdout=part.holdout)
+    kept_out = keys_of([rows.holdout] if rows.holdout is not None else [])
+    if shared := int(np.isin(kept_out, learned).sum()):
+        raise RecipeError(
+            f"{who} should have learned from nothing that this run is scored on, and has learned from {shared:,} of the"
+            f" {len(kept_out):,} texts that data.holdout keeps out; take one of other texts, or leave data.holdout out"
+            " and name the rows to be scored by data.test, without which it is trained."
         )
