@@ -152,6 +152,17 @@ def test_a_baseline_cell_that_beats_the_stack_comes_first(fake_grid):
     assert not any(cell.layers == 0 for cell in found.cells)
 
 
+def test_a_baseline_beats_no_stack_that_scores_higher_than_it_in_another_setting(fake_grid):
+    def skill(cell):
+        if "baseline" in cell.others:
+            return 0.75
+        return 0.9 if cell.others["model.join"] == "dense" else 0.6
+
+    axes = {**AXES, "grid.baselines": ["bag"], "grid.model.join": ["plain", "dense"]}
+    found = compare_runs(fake_grid(axes, skill=skill))
+    assert found.answer[0].startswith("A plain method beats every stack of fixed width, model.join=plain: mean of word")
+
+
 def test_hard_texts_are_those_that_most_runs_get_wrong(fake_grid):
     folder = fake_grid(AXES, skill=lambda cell: 0.8)
     assert all(text.text == "" for text in compare_runs(folder).hard_texts)  # none were kept

@@ -35,7 +35,7 @@ def answer_sentences(
     size = own[-1].size if decision is None else decision.size
     row = [cell for cell in own if cell.size == size] or own
     best = max(row, key=lambda cell: cell.accuracy.value)
-    sentences = _beaten_by(baselines, best)
+    sentences = _beaten_by(baselines, best, [cell for cell in cells if cell.size == best.size])
     if decision is None:
         score = with_interval(best.accuracy)
         sentences.append(f"{layers_words(best.layers)}: {score} % test accuracy with {size_words(size)} labels.")
@@ -49,8 +49,8 @@ def answer_sentences(
     return sentences
 
 
-def _beaten_by(baselines: Sequence[BaselineSummary], best: CellSummary) -> list[str]:
-    """Say so first where the strongest plain method scores higher than the best stack."""
+def _beaten_by(baselines: Sequence[BaselineSummary], best: CellSummary, cells: Sequence[CellSummary]) -> list[str]:
+    """Say so first where the strongest plain method scores higher than the best stack of the verdict's setting."""
     rivals = [b for b in baselines if b.size == best.size and b.gain_of_stack is not None]
     if not rivals:
         return []
@@ -60,9 +60,11 @@ def _beaten_by(baselines: Sequence[BaselineSummary], best: CellSummary) -> list[
         return []
     sure = rival.holm is not None and rival.holm < 0.05
     verb = "beats" if sure else "scores higher than"
+    others = any(cell.accuracy.value > rival.accuracy.value for cell in cells)
+    which = f"every stack of {setting_words(best.setting)}" if others else "every stack here"
     stack = f"the best stack ({layers_words(best.layers)}) {with_interval(best.accuracy)} %"
     words = (
-        f"A plain method {verb} every stack here: {rival.words} reaches {with_interval(rival.accuracy)} % with"
+        f"A plain method {verb} {which}: {rival.words} reaches {with_interval(rival.accuracy)} % with"
         f" {size_words(best.size)} labels, {stack}"
     )
     return [f"{words}." if sure else f"{words}; the difference of {with_interval(gain, points)} points may be chance."]
