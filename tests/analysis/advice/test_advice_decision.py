@@ -57,6 +57,22 @@ def test_seeds_that_all_score_alike_show_no_more_than_their_rows(rows, certainty
     assert (standing.depth, standing.certainty) == (1, certainty)
 
 
+@pytest.mark.parametrize(("rows", "gain"), [(40, 0.03), (100, 0.02)])
+def test_a_few_easy_rows_do_not_hide_a_gain(rows, gain):
+    """Each seed keeps a quarter of the rows out, and most of them say the same of both depths."""
+    rng, rules, held = np.random.default_rng(0), LookRules(grain=4 / rows), rows // 4
+    found = 0
+    for _ in range(100):
+        hard = rng.random(rows)
+        scores = {1: [], 2: []}
+        for _ in range(12):
+            kept = hard[rng.permutation(rows)[:held]] + rng.normal(0, 0.05, held)
+            scores[1].append((kept < 0.92).mean())
+            scores[2].append((kept < 0.92 + gain).mean())
+        found += study(scores, rules)[0].certainty == "enough"
+    assert found <= 5
+
+
 def test_a_depth_that_was_found_not_worth_a_layer_is_no_best_guess():
     rules, base = LookRules(delta=0.05), np.resize([-0.0208, 0.0208], 12)
     scores = {1: np.zeros(12), 2: 0.035 + base, 3: 0.029 + base}
