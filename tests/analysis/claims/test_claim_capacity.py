@@ -165,6 +165,14 @@ def test_the_slope_over_levels_is_that_of_least_squares():
         slope_over_levels(contrast, np.ones(200, dtype=np.int64))
 
 
+def test_a_rate_that_diverged_is_not_taken(texts_csv, tmp_path, monkeypatch):
+    monkeypatch.setattr(ladder, "kept", lambda *_: {"losses": {"0.1": float("nan"), "0.01": 0.4, "0.001": 0.6}})
+    recipe = tiny_claim(texts_csv)
+    options = read_options(recipe)
+    asked = {"recipe": recipe, "data": load_data(texts_csv), "folder": tmp_path, "ladder": [4, 8], "options": options}
+    assert ladder.kept_rate(Stack(1, 4), **asked) == 0.01
+
+
 @pytest.mark.slow
 def test_a_claim_is_measured_and_resumed(texts_csv, tmp_path, monkeypatch):
     monkeypatch.setattr(ladder, "workers_for_run", lambda *_: (1, None))

@@ -6,6 +6,7 @@ there are processors. What is finished is kept in a file a climb, so that the sa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
@@ -198,7 +199,7 @@ def kept_rate(
         options: with the rates.
 
     Returns:
-        The rate with the lowest mean log loss after the fixed number of updates.
+        The rate with the lowest mean log loss after the fixed number of updates; one that diverged is not taken.
     """
     rung = ladder[len(ladder) // 2]
 
@@ -217,7 +218,7 @@ def kept_rate(
 
     mark = f"{recipe.fingerprint()} {data.fingerprint} {rung}"
     losses = kept(folder / f"{stack.path}-rates.json", mark, pilot)["losses"]
-    return float(min(losses, key=lambda rate: losses[rate]))
+    return float(min(losses, key=lambda rate: losses[rate] if math.isfinite(losses[rate]) else math.inf))
 
 
 def climb(
