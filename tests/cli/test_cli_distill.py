@@ -73,7 +73,7 @@ def test_a_finished_lesson_is_kept_and_a_cut_off_one_goes_on(lesson, fail, succe
         ),
         (
             {"teachers": [], "teacher": "0" * 16},
-            "another teacher, or other texts without labels",
+            "another teacher, other files beside it, or other texts without labels",
         ),  # of a former version
     ):
         other = {**written, "data": {**written["data"], **changes}}

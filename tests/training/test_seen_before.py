@@ -146,7 +146,7 @@ def test_what_a_model_started_from_and_the_texts_beside_its_labels_count_as_read
     shutil.rmtree(tmp_path / "read")
     notes = seen_before("Teacher t", tmp_path / "taught", tiny_recipe(), data)
     assert sum("in which no test text of this run is" in note for note in notes) == 2
-    assert f"(its encoder {tmp_path / 'read'}): it is no longer there" in notes[-1]
+    assert f"(its encoder {tmp_path / 'read'}): it is not on this machine as it was" in notes[-1]
     beside = write(tmp_path / "beside.csv", [*other[:5], *scored[:3]], labels[:8])
     unlabeled = {"objectives.entropy": 0.1, "objectives.unlabeled": beside}
     train_into(tmp_path / "beside", plain.override(unlabeled))

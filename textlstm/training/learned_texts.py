@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from textlstm.text.streams import stream
 from textlstm.text.text_record import TEXTS_FILE
 from textlstm.text.vectors import source_digest
 from textlstm.training.further_texts import held_out_splits, taught_texts, texts_of_objectives
+from textlstm.training.same_models import teacher_content
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def former_models(run: Run) -> list[Former]:
         folder = Path(encoder)
         changed = run.data.encoder is not None and weights_digest(folder) not in (run.data.encoder, None)
         models.append(_former(f"its encoder {encoder}", folder, changed=changed))
-    models += [_former(f"its teacher {one}", Path(one), changed=False) for one in recipe.distillation.teacher or []]
+    for one, known in zip_longest(recipe.distillation.teacher or [], run.data.teachers):
+        gone = known is not None and any(Path(one).rglob("*.safetensors")) and teacher_content(Path(one)) != known
+        models.append(_former(f"its teacher {one}", Path(one), changed=gone))
     for source, folder in own_vectors(recipe):
         changed = source == recipe.embeddings.source and source_digest(source) != run.data.vectors
         models.append(_former(f"its vectors of {source}", folder, changed=changed))

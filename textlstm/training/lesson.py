@@ -195,7 +195,7 @@ def _trained(folder: Path, recipe: Recipe, data: TextData, prepared: Prepared | 
     changed = changed_model(run, recipe)
     taught_by = prepared.transfer.digest if prepared is not None and prepared.transfer is not None else None
     if changed is None and taught_by is not None and run.data.teacher != taught_by:
-        changed = "another teacher, or other texts without labels"
+        changed = "another teacher, other files beside it, or other texts without labels"
     if changed is not None:
         raise RunFolderError(
             f"{folder} holds a finished model that learned from {changed}; give another folder, or remove it."

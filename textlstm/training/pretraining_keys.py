@@ -27,6 +27,10 @@ _WHY = {
     "data.holdout": "language_model.validation_tokens says how much text is kept out",
     "data.validation": "data.exclude keeps its texts out",
     "data.test": "data.exclude keeps its texts out",
+    **dict.fromkeys(
+        ("data.label_column", "data.label_names", "data.label_separator"), "labels are read with data.fold"
+    ),
+    "data.score_test": "nothing is scored",
     "data.folds": "data.fold says which of them is left out",
     "training.min_updates": "training.epochs alone counts the updates",
     "training.precision": "it computes in fp32",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from textlstm.errors import DataError
@@ -11,6 +12,8 @@ from textlstm.recipe import Recipe
 from textlstm.results import Run
 from textlstm.text.vectors import source_digest
 from textlstm.training.teacher_models import kind_of
+
+_ANSWERS = ("*.safetensors", "*.json", "*.txt", "*.model")  # files that may have a part in them
 
 
 def teacher_content(folder: Path) -> str:
@@ -25,6 +28,13 @@ def teacher_content(folder: Path) -> str:
     Raises:
         ModelError: its config.json is damaged.
     """
+    files = sorted(path for pattern in _ANSWERS for path in folder.rglob(pattern))
+    return _content(folder, tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files))
+
+
+@lru_cache(maxsize=64)  # every cell of a grid asks
+def _content(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
+    """Hash a folder's content; files that were written anew are read anew."""
     return encoder_digest(folder) if kind_of(folder) == "encoder" else digest_model(ModelFiles(folder, None))
 
 
@@ -40,7 +50,8 @@ def changed_model(run: Run, recipe: Recipe) -> str | None:
         is as it was, as far as it is on this machine and the run noted it.
     """
     for source, known in zip(recipe.distillation.teacher or [], run.data.teachers, strict=False):
-        if Path(source).is_dir() and (found := teacher_content(Path(source))) != known:
+        folder = Path(source)  # where its weights are gone, the run stands as it is
+        if any(folder.rglob("*.safetensors")) and (found := teacher_content(folder)) != known:
             return f"another teacher: {source} had the content {known} and has {found} now"
     vectors, before = recipe.augmentation.vectors, run.data.neighbors
     if vectors is None or before is None:

@@ -77,7 +77,9 @@ def _look(who: str, folder: Path, recipe: Recipe, data: TextData, *, after: tupl
     for model in models:
         name = f"{who} ({model.name})"
         if model.folder is None or model.folder.resolve() in after:
-            notes.append(_untold(name, "it is no longer there as it was, and cannot say what it has learned from"))
+            notes.append(
+                _untold(name, "it is not on this machine as it was then, and cannot say what it has learned from")
+            )
         elif not model.own:
             notes.append(_untold(name, "it does not say what it has learned from"))
         else:

@@ -16,6 +16,11 @@ def test_the_same_answers_on_a_handful_of_texts_show_nothing(texts, word):
     assert verdict(found, 1.0, preview=False).startswith(word)
 
 
+def test_the_rule_of_three_knows_how_large_a_contrast_can_be():
+    plain, double = (effect_over_texts("gain", np.zeros((10, 99)), unit="", largest=largest).high for largest in (1, 2))
+    assert double == 2 * plain
+
+
 def test_an_effect_is_scaled_and_left_alone_where_texts_differ():
     contrast = np.random.default_rng(0).integers(-1, 2, (6, 300)).astype(float)
     plain, points = (effect_over_texts("gain", contrast, unit="points", scale=scale) for scale in (1, 100))

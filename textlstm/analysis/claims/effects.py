@@ -17,7 +17,9 @@ IN_THRESHOLDS = "times its threshold"
 """Unit of an effect that joins effects of different units."""
 
 
-def effect_over_texts(name: str, contrast: Floats, *, unit: str, scale: float = 1.0, note: str = "") -> Effect:
+def effect_over_texts(
+    name: str, contrast: Floats, *, unit: str, scale: float = 1.0, largest: float = 1.0, note: str = ""
+) -> Effect:
     """Take the mean of a contrast that every seed has on every text, with seeds and texts as two random factors.
 
     Args:
@@ -25,6 +27,7 @@ def effect_over_texts(name: str, contrast: Floats, *, unit: str, scale: float = 
         contrast: (seeds, texts) of shares of right answers, such as deep minus shallow; positive as the claim says.
         unit: of the effect.
         scale: the contrast is multiplied by this, such as 100 for points.
+        largest: size that the contrast can have on a text: 1 for a gain, 2 for a difference of two gains.
         note: what a reader should know.
 
     Returns:
@@ -33,7 +36,7 @@ def effect_over_texts(name: str, contrast: Floats, *, unit: str, scale: float = 
     """
     found = paired_difference(np.zeros_like(contrast), contrast, pairing="paired")
     low, high = (end * scale for end in (found.low, found.high))
-    more = scale * unseen(found, 0.025)
+    more = scale * largest * unseen(found, 0.025)
     return Effect(name, found.value * scale, low - more, high + more, unit, len(contrast), note)
 
 

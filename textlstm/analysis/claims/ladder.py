@@ -199,7 +199,8 @@ def kept_rate(
         options: with the rates.
 
     Returns:
-        The rate with the lowest mean log loss after the fixed number of updates; one that diverged is not taken.
+        The rate with the lowest mean log loss after the fixed number of updates; one that diverged is not, unless
+        all did.
     """
     rung = ladder[len(ladder) // 2]
 

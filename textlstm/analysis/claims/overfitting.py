@@ -65,17 +65,22 @@ def measure(recipe: Recipe, folder: Path, *, seeds: int, preview: bool, tell: Ca
         np.mean(list(interactions[small].values()), axis=0),
         unit="points",
         scale=100,
+        largest=2.0,
         note=f"mean over {len(names)} regularizers",
     )
     others = [
         effect_over_texts(
-            f"the same, {words}", np.mean(list(interactions[size].values()), axis=0), unit="points", scale=100
+            f"the same, {words}",
+            np.mean(list(interactions[size].values()), axis=0),
+            unit="points",
+            scale=100,
+            largest=2.0,
         )
         for size, words in ends.items()
         if size != small
     ]
     others += [
-        effect_over_texts(f"{kind} alone, {ends[small]}", contrast, unit="points", scale=100)
+        effect_over_texts(f"{kind} alone, {ends[small]}", contrast, unit="points", scale=100, largest=2.0)
         for kind, contrast in _by_kind(interactions[small]).items()
     ]
     others += [effect for size in ends for effect in _gap_effects(trained, size, shallow, deep, ends[size])]
