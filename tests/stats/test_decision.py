@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 from textlstm.stats.decision import decide, false_findings
 from textlstm.stats.paired import Difference
-from textlstm.stats.planning import MOST_TIMES, plan_more
+from textlstm.stats.planning import MOST_TIMES, forecast, movement, plan_more
 from textlstm.stats.rules import RULES, rule_table
 
 KINDS = {"not_trained", "preview", "enough", "better", "undecided_seeds", "undecided_texts"}
@@ -149,8 +149,8 @@ def test_the_plan_is_the_smallest_that_does():
             continue
         pair = plan.differences[1, 2]
         seeds = np.array([6 + plan.more_seeds - 1, 6 + plan.more_seeds])
-        luck = ndtri(0.8) * pair.movement(seeds=seeds, examples=2000)
-        few, enough = pair.forecast(0.05, seeds=seeds, examples=2000) + luck
+        luck = ndtri(0.8) * movement(pair, seeds=seeds, examples=2000)
+        few, enough = forecast(pair, 0.05, seeds=seeds, examples=2000) + luck
         assert enough <= 0.01 + abs(pair.value) <= 1.01 * few
         asked += 1
     assert asked >= 10

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from textlstm.stats.crossed import crossed_variance
 from textlstm.stats.paired import fold_difference, paired_difference
+from textlstm.stats.planning import forecast
 
 
 def grid(seed, seeds=6, examples=40, *, correlation=0.7, gain=0.3):
@@ -161,7 +162,7 @@ def test_identical_models_differ_by_nothing():
     a = answers(1)[0]
     found = paired_difference(a, a)
     assert (found.value, found.low, found.high, found.standard_error, found.p_value) == (0, 0, 0, 0, 1)
-    assert np.isfinite(found.forecast(0.05, seeds=[2, 20], examples=50)).all()
+    assert np.isfinite(forecast(found, 0.05, seeds=[2, 20], examples=50)).all()
 
 
 @pytest.mark.parametrize("form", ["auto", "paired", "unpaired"])
@@ -189,11 +190,11 @@ def test_one_seed_says_nothing():
 def test_forecast_starts_at_the_present_and_ends_at_the_limit():
     a, b = grid(3)
     found = paired_difference(a, b)
-    now = float(found.forecast(0.025, seeds=found.seeds, examples=found.examples))
+    now = float(forecast(found, 0.025, seeds=found.seeds, examples=found.examples))
     assert now == pytest.approx(found.high - found.value, rel=1e-9)
-    path = found.forecast(0.025, seeds=[6, 12, 100, 10_000, math.inf], examples=found.examples)
+    path = forecast(found, 0.025, seeds=[6, 12, 100, 10_000, math.inf], examples=found.examples)
     assert (np.diff(path) < 0).all() and path[-1] <= found.limit
-    assert float(found.forecast(0.025, seeds=math.inf, examples=math.inf)) == 0
+    assert float(forecast(found, 0.025, seeds=math.inf, examples=math.inf)) == 0
 
 
 def test_forecast_starts_at_the_present_where_one_side_varies_more():
@@ -201,9 +202,9 @@ def test_forecast_starts_at_the_present_where_one_side_varies_more():
     a, b = (rng.normal(size=(6, 60)) + noise * rng.normal(size=(6, 1)) for noise in (0.02, 1.0))
     found = paired_difference(a, b, pairing="unpaired")
     for alpha in (0.05, 0.005):
-        now = float(found.forecast(alpha, seeds=found.seeds, examples=found.examples))
+        now = float(forecast(found, alpha, seeds=found.seeds, examples=found.examples))
         assert now == pytest.approx(found.bound("upper", alpha) - found.value, rel=1e-9)
-    assert (np.diff(found.forecast(0.05, seeds=[6, 7, 20, 500], examples=60)) < 0).all()
+    assert (np.diff(forecast(found, 0.05, seeds=[6, 7, 20, 500], examples=60)) < 0).all()
 
 
 def test_a_test_set_never_resolves_perfectly_where_texts_vary():
@@ -219,7 +220,7 @@ def test_forecast_tells_what_more_seeds_bring():
     """From 400 studies of 5 seeds the mean forecast for 20 seeds is near the mean width that 20 seeds have."""
     now = [paired_difference(*grid(seed, 5, 30)) for seed in range(400)]
     later = [paired_difference(*grid(seed, 20, 30)) for seed in range(400)]
-    foretold = np.median([float(found.forecast(0.025, seeds=20, examples=30)) for found in now])
+    foretold = np.median([float(forecast(found, 0.025, seeds=20, examples=30)) for found in now])
     assert foretold == pytest.approx(np.median([found.high - found.value for found in later]), rel=0.12)
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import ndtri
 
 from textlstm.stats.paired import Difference, paired_difference
-from textlstm.stats.planning import MOST_TIMES, Plan, plan_more
+from textlstm.stats.planning import MOST_TIMES, Plan, forecast, movement, plan_more
 
 
 def test_what_would_not_do_is_said_to_be_more():
@@ -40,6 +40,6 @@ def test_a_plan_near_the_border_knows_of_few_degrees_of_freedom(seed):
     room = 0.97 * (pair.bound("upper", 0.05) - pair.value)
     plan = plan_more({(1, 2): pair, (2, 1): pair.reversed()}, [1, 2], delta=room, alpha=0.05)
     seeds = 8 + np.array([plan.more_seeds - 1, plan.more_seeds])
-    luck = ndtri(0.8) * pair.movement(seeds=seeds, examples=400)
-    few, enough = pair.forecast(0.05, seeds=seeds, examples=400) + luck
+    luck = ndtri(0.8) * movement(pair, seeds=seeds, examples=400)
+    few, enough = forecast(pair, 0.05, seeds=seeds, examples=400) + luck
     assert enough < room < 1.01 * few

@@ -85,56 +85,6 @@ class Difference:
         reach = _quantile(self.freedom, alpha) * self.standard_error if self.freedom > 0 else math.inf
         return self.value - reach if side == "lower" else self.value + reach
 
-    def forecast(self, alpha: float, *, seeds: ArrayLike, examples: ArrayLike) -> Floats:
-        """Foretell how far a one-sided bound would lie from the value with other numbers of seeds and examples.
-
-        The present shares of the variance are taken as they are, and divided by the new numbers; at the present numbers
-        it is the distance of `bound`. With folds the degrees of freedom stay, as the folds do.
-
-        Args:
-            alpha: of the bound, between 0 and one half.
-            seeds: numbers of runs a side, at least 2; inf is allowed.
-            examples: numbers of texts, at least 2; inf is allowed. Broadcast against `seeds`.
-
-        Returns:
-            The distance of the bound, in the scores' units; nan where the shares are unknown.
-        """
-        runs, texts = np.broadcast_arrays(np.asarray(seeds, dtype=np.float64), np.asarray(examples, dtype=np.float64))
-        by_seed, by_example = self.seeds / runs, self.examples / texts
-        both = self.residual_share * by_seed * by_example
-        seed_part, example_part = self.seed_share * by_seed + both, self.example_share * by_example + both
-        whole = np.asarray(seed_part + example_part - both)
-        if self.folds:
-            freedom = np.full_like(whole, self.folds - 1.0)
-        else:
-            slack = seed_part**2 / np.maximum(runs - 1, 1) + example_part**2 / (texts - 1)
-            freedom = np.divide(whole**2, slack, out=np.full_like(whole, np.inf), where=slack > 0)
-            # The present freedom knows of both sides what the shares do not; what it is beside theirs is kept.
-            now = (self.seed_share + self.residual_share) ** 2 / max(self.seeds - 1, 1)
-            now += (self.example_share + self.residual_share) ** 2 / max(self.examples - 1, 1)
-            freedom = freedom * (self.freedom * now)
-        return np.asarray(_quantiles(freedom, alpha) * self.standard_error * np.sqrt(whole))
-
-    def movement(self, *, seeds: ArrayLike, examples: ArrayLike) -> Floats:
-        """Foretell how far the value would move when seeds and examples are added to the present ones.
-
-        What is there stays part of the mean: of n numbers of variance v that grow to N, the mean moves by a standard
-        deviation of sqrt(v / N * (1 - n / N)) if the new ones have the present mean for their true one.
-
-        Args:
-            seeds: numbers of runs a side, the present ones included; inf is allowed.
-            examples: numbers of texts, the present ones included; inf is allowed. Broadcast against `seeds`.
-
-        Returns:
-            The standard deviation of the move, in the scores' units; nan where the shares are unknown.
-        """
-        runs, texts = np.broadcast_arrays(np.asarray(seeds, dtype=np.float64), np.asarray(examples, dtype=np.float64))
-        by_seed, by_example = self.seeds / runs, self.examples / texts
-        both = by_seed * by_example
-        moved = self.seed_share * by_seed * (1 - by_seed) + self.example_share * by_example * (1 - by_example)
-        moved += self.residual_share * both * (1 - both)
-        return np.asarray(self.standard_error * np.sqrt(moved))
-
     def resolution(self, alpha: float) -> float:
         """Say how far a one-sided bound would lie from the value with infinitely many seeds, at most.
 
@@ -321,11 +271,19 @@ def _unbounded(value: float, seeds: int, examples: int, discordant: int) -> Diff
 
 
 def _quantile(freedom: float, alpha: float) -> float:
-    return float(_quantiles(np.asarray(freedom, dtype=np.float64), alpha))
+    return float(quantiles(np.asarray(freedom, dtype=np.float64), alpha))
 
 
-def _quantiles(freedom: Floats, alpha: float) -> Floats:
-    """Upper quantiles of Student's t; infinite freedom is the normal distribution's."""
+def quantiles(freedom: Floats, alpha: float) -> Floats:
+    """Find upper quantiles of Student's t.
+
+    Args:
+        freedom: degrees of freedom; inf is the normal distribution's.
+        alpha: chance beyond the quantile.
+
+    Returns:
+        As many quantiles.
+    """
     from scipy.special import stdtrit
 
     # scipy's stdtrit loses digits far above this, where t and normal agree to seven.

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from textlstm.stats.families import Pair, unseen
-from textlstm.stats.paired import Difference
+from textlstm.stats.paired import Difference, quantiles
 
 POWER = 0.8
 """Chance with which what is planned brings each bound within its room, if the present differences are the true ones."""
@@ -55,6 +56,60 @@ class Plan:
             A plan without numbers.
         """
         return cls(by_seeds=True, more_seeds=None, more_texts=None, resolution=math.inf)
+
+
+def forecast(difference: Difference, alpha: float, *, seeds: ArrayLike, examples: ArrayLike) -> NDArray[np.float64]:
+    """Foretell how far a one-sided bound would lie from the value with other numbers of seeds and examples.
+
+    The present shares of the variance are taken as they are, and divided by the new numbers; at the present numbers
+    it is the distance of `bound`. With folds the degrees of freedom stay, as the folds do.
+
+    Args:
+        difference: of two models.
+        alpha: of the bound, between 0 and one half.
+        seeds: numbers of runs a side, at least 2; inf is allowed.
+        examples: numbers of texts, at least 2; inf is allowed. Broadcast against `seeds`.
+
+    Returns:
+        The distance of the bound, in the scores' units; nan where the shares are unknown.
+    """
+    runs, texts = np.broadcast_arrays(np.asarray(seeds, dtype=np.float64), np.asarray(examples, dtype=np.float64))
+    by_seed, by_example = difference.seeds / runs, difference.examples / texts
+    both = difference.residual_share * by_seed * by_example
+    seed_part, example_part = difference.seed_share * by_seed + both, difference.example_share * by_example + both
+    whole = np.asarray(seed_part + example_part - both)
+    if difference.folds:
+        freedom = np.full_like(whole, difference.folds - 1.0)
+    else:
+        slack = seed_part**2 / np.maximum(runs - 1, 1) + example_part**2 / (texts - 1)
+        freedom = np.divide(whole**2, slack, out=np.full_like(whole, np.inf), where=slack > 0)
+        # The present freedom knows of both sides what the shares do not; what it is beside theirs is kept.
+        now = (difference.seed_share + difference.residual_share) ** 2 / max(difference.seeds - 1, 1)
+        now += (difference.example_share + difference.residual_share) ** 2 / max(difference.examples - 1, 1)
+        freedom = freedom * (difference.freedom * now)
+    return np.asarray(quantiles(freedom, alpha) * difference.standard_error * np.sqrt(whole))
+
+
+def movement(difference: Difference, *, seeds: ArrayLike, examples: ArrayLike) -> NDArray[np.float64]:
+    """Foretell how far the value would move when seeds and examples are added to the present ones.
+
+    What is there stays part of the mean: of n numbers of variance v that grow to N, the mean moves by a standard
+    deviation of sqrt(v / N * (1 - n / N)) if the new ones have the present mean for their true one.
+
+    Args:
+        difference: of two models.
+        seeds: numbers of runs a side, the present ones included; inf is allowed.
+        examples: numbers of texts, the present ones included; inf is allowed. Broadcast against `seeds`.
+
+    Returns:
+        The standard deviation of the move, in the scores' units; nan where the shares are unknown.
+    """
+    runs, texts = np.broadcast_arrays(np.asarray(seeds, dtype=np.float64), np.asarray(examples, dtype=np.float64))
+    by_seed, by_example = difference.seeds / runs, difference.examples / texts
+    both = by_seed * by_example
+    moved = difference.seed_share * by_seed * (1 - by_seed) + difference.example_share * by_example * (1 - by_example)
+    moved += difference.residual_share * both * (1 - both)
+    return np.asarray(difference.standard_error * np.sqrt(moved))
 
 
 def plan_more(differences: Mapping[Pair, Difference], depths: Sequence[int], *, delta: float, alpha: float) -> Plan:
@@ -120,8 +175,8 @@ def _first(route: list[tuple[Difference, float]], alpha: float, *, more_seeds: b
             seeds = pair.seeds * multiples if more_seeds else pair.seeds
             texts = pair.examples * multiples if more_texts else pair.examples
             seen_alike = unseen(pair, alpha) * pair.examples / texts
-            luck = -float(ndtri(1 - POWER)) * pair.movement(seeds=seeds, examples=texts)
-            holds &= pair.forecast(alpha, seeds=seeds, examples=texts) + seen_alike + luck < room
+            luck = -float(ndtri(1 - POWER)) * movement(pair, seeds=seeds, examples=texts)
+            holds &= forecast(pair, alpha, seeds=seeds, examples=texts) + seen_alike + luck < room
         if not holds.any():
             return math.inf
         first = int(holds.argmax())

@@ -22,7 +22,7 @@ from textlstm.text.streams import stream
 from textlstm.text.text_record import TEXTS_FILE
 from textlstm.text.vectors import source_digest
 from textlstm.training.further_texts import held_out_splits, taught_texts, texts_of_objectives
-from textlstm.training.same_models import teacher_content
+from textlstm.training.same_models import other_content
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def former_models(run: Run) -> list[Former]:
         changed = run.data.encoder is not None and weights_digest(folder) not in (run.data.encoder, None)
         models.append(_former(f"its encoder {encoder}", folder, changed=changed))
     for one, known in zip_longest(recipe.distillation.teacher or [], run.data.teachers):
-        gone = known is not None and any(Path(one).rglob("*.safetensors")) and teacher_content(Path(one)) != known
-        models.append(_former(f"its teacher {one}", Path(one), changed=gone))
+        changed = known is not None and other_content(Path(one), known) is not None
+        models.append(_former(f"its teacher {one}", Path(one), changed=changed))
     for source, folder in own_vectors(recipe):
         changed = source == recipe.embeddings.source and source_digest(source) != run.data.vectors
         models.append(_former(f"its vectors of {source}", folder, changed=changed))

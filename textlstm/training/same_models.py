@@ -38,6 +38,25 @@ def _content(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
     return encoder_digest(folder) if kind_of(folder) == "encoder" else digest_model(ModelFiles(folder, None))
 
 
+def other_content(folder: Path, known: str) -> str | None:
+    """Hash a teacher if it is another one than it was.
+
+    Args:
+        folder: where it lay.
+        known: its content then.
+
+    Returns:
+        Its content now; None where it is the same, or where its weights are not on this machine, so that nobody knows.
+
+    Raises:
+        ModelError: its config.json is damaged.
+    """
+    if not any(folder.rglob("*.safetensors")):
+        return None
+    found = teacher_content(folder)
+    return None if found == known else found
+
+
 def changed_model(run: Run, recipe: Recipe) -> str | None:
     """Find a teacher, or vectors of neighbors, of another content than a finished run learned from.
 
@@ -50,8 +69,7 @@ def changed_model(run: Run, recipe: Recipe) -> str | None:
         is as it was, as far as it is on this machine and the run noted it.
     """
     for source, known in zip(recipe.distillation.teacher or [], run.data.teachers, strict=False):
-        folder = Path(source)  # where its weights are gone, the run stands as it is
-        if any(folder.rglob("*.safetensors")) and (found := teacher_content(folder)) != known:
+        if (found := other_content(Path(source), known)) is not None:
             return f"another teacher: {source} had the content {known} and has {found} now"
     vectors, before = recipe.augmentation.vectors, run.data.neighbors
     if vectors is None or before is None:
